@@ -1,0 +1,1 @@
+"""What the stages are made of. Data flows one way: videos, frames, features, models, predictions, metrics, report."""

@@ -1,0 +1,1 @@
+"""The systems of the comparison table: one file per part or baseline."""

@@ -1,0 +1,1 @@
+"""Tables, figures and the page, rebuilt from `predictions/` and `metrics/` alone."""

@@ -1,0 +1,128 @@
+"""A map over shards that can be killed anywhere and goes on from there.
+
+Work goes to a scratch folder keyed by a fingerprint of everything that decides the result. Each shard is written under
+a temporary name and renamed; its small JSON, written last, is the mark that it is done. A finished stage publishes the
+scratch folder as its output. Scratch hangs on `DVC_ROOT`, so experiments queued in temporary folders share it.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from tqdm import tqdm
+
+from pipeline.atomic import read_json, replacing, write_json
+
+Work = Callable[[Sequence[Any], Path], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """`items` become one file (or folder) called `name`."""
+
+    name: str
+    items: Sequence[Any]
+
+
+def split_into_shards(items: Sequence[Any], *, size: int, suffix: str = ".parquet") -> list[Shard]:
+    """Cut `items` into consecutive shards of `size`, named `00000.parquet`, `00001.parquet`, ..."""
+    starts = range(0, len(items), size)
+    return [Shard(name=f"{number:05d}{suffix}", items=items[start : start + size]) for number, start in enumerate(starts)]
+
+
+def fingerprint(*parts: Any) -> str:
+    """Sixteen hexadecimal digits that change whenever any of `parts` (JSON-serialisable) does."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def scratch_folder(stage: str, key: str) -> Iterator[Path]:
+    """The folder where `stage` collects unfinished work under fingerprint `key`, held by one process at a time."""
+    folder = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / stage / key
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f"{key}.lock")):
+        yield folder
+
+
+def run_shards(work: Work, shards: Sequence[Shard], *, folder: Path, workers: int, unit: str, title: str) -> list[dict[str, Any]]:
+    """Call `work(shard.items, temporary_path)` for every shard that is not done, in `workers` spawned processes.
+
+    `work` must be picklable and write a file or folder at the path it is given; the dictionary it returns is kept as the
+    shard's summary. Returns the summaries of all shards in order. Processes are spawned, not forked: FFmpeg and
+    PyTorch hold threads and locks that do not survive a fork.
+    """
+    todo = [shard for shard in shards if not _mark(folder, shard).exists()]
+    total = sum(len(shard.items) for shard in shards)
+    done = total - sum(len(shard.items) for shard in todo)
+    with tqdm(total=total, initial=done, unit=unit, desc=title, disable=None) as bar:
+        if workers == 1 or len(todo) == 1:
+            for shard in todo:
+                _run_one(work, shard, folder)
+                bar.update(len(shard.items))
+        elif todo:
+            with ProcessPoolExecutor(min(workers, len(todo)), mp_context=get_context("spawn")) as pool:
+                pending: dict[Future[None], Shard] = {pool.submit(_run_one, work, shard, folder): shard for shard in todo}
+                while pending:
+                    finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        shard = pending.pop(future)
+                        if (error := future.exception()) is not None:
+                            pool.shutdown(wait=True, cancel_futures=True)
+                            raise error
+                        bar.update(len(shard.items))
+    return [read_json(_mark(folder, shard)) for shard in shards]
+
+
+def publish(folder: Path, names: Sequence[str], out: Path) -> None:
+    """Make `out` a folder with the files `names` of `folder`, then remove `folder`.
+
+    Files are hard-linked into a temporary folder that is renamed, so a kill in between loses nothing.
+    """
+    temporary = out.with_name(f".{out.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    for name in names:
+        _link(folder / name, temporary / name)
+    shutil.rmtree(out, ignore_errors=True)
+    os.replace(temporary, out)
+    shutil.rmtree(folder)
+
+
+def _run_one(work: Work, shard: Shard, folder: Path) -> None:
+    target = folder / shard.name
+    if target.is_dir():  # left by a kill between the rename and the mark
+        shutil.rmtree(target)
+    with replacing(target) as temporary:
+        try:
+            summary = work(shard.items, temporary)
+        except BaseException:
+            if temporary.is_dir():
+                shutil.rmtree(temporary)
+            raise
+    write_json(_mark(folder, shard), summary)
+
+
+def _mark(folder: Path, shard: Shard) -> Path:
+    return folder / f"{shard.name}.json"
+
+
+def _link(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=os.link)
+    else:
+        os.link(source, target)
