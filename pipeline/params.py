@@ -61,10 +61,6 @@ class Pretrain(Block):
     vocabulary: Positive
 
 
-class Features(Block):
-    l2_normalise: bool
-
-
 class Text(Block):
     source: Literal["steps", "transcript"]
     max_source_tokens: Positive
@@ -72,6 +68,7 @@ class Text(Block):
 
 
 class Model(Block):
+    l2_normalise: bool
     temporal_layers: Positive
     temporal_heads: Positive
     temporal_feedforward: Positive
@@ -113,7 +110,6 @@ class Study(Block):
     scale: Literal["mini", "full"]
     pretrain: Pretrain | None
     frames: Frames
-    features: Features
     text: Text
     model: Model
     train: Train

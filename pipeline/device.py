@@ -1,0 +1,32 @@
+"""Where tensors live, at what precision, and how randomness is fixed."""
+
+import random
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+
+
+def choose_device(setting: str) -> torch.device:
+    """`auto` takes a GPU if there is one; `cuda` without a GPU is a `ValueError`, never a silent CPU run."""
+    if setting == "cuda" and not torch.cuda.is_available():
+        raise ValueError("runtime.device: 'cuda' asked for, but PyTorch sees no GPU; set it to 'auto' or 'cpu'")
+    if setting == "auto":
+        setting = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(setting)
+
+
+def mixed_precision(device: torch.device) -> AbstractContextManager[object]:
+    """bfloat16 autocast on a GPU, float32 on a CPU."""
+    return torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext()
+
+
+def fix_seed(seed: int, *, epoch: int = 0) -> None:
+    """Seed every generator from (`seed`, `epoch`).
+
+    Seeding anew at each epoch is what lets a killed run repeat an epoch exactly without saving generator states.
+    """
+    mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+    random.seed(mixed)
+    np.random.seed(mixed)
+    torch.manual_seed(mixed)

@@ -1,0 +1,184 @@
+"""What every system of the table shares: a text model, a loss, generation, and a checkpoint that rebuilds itself.
+
+A system is a module `pipeline/models/<model>.py` with a class `Model`, a subclass of `Summarizer`; its name in `dvc.yaml`
+is all that is needed to find it. A subclass says how a batch becomes the memory that the decoder attends to.
+
+Shapes: B batch, T source tokens, L target tokens, M frames, D feature width, H text width, V vocabulary.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import BartConfig, BartForConditionalGeneration, PreTrainedTokenizerBase
+from transformers.modeling_outputs import BaseModelOutput
+
+from pipeline.atomic import read_json, replacing, write_json
+from pipeline.encoders import Encoder, EncoderSpec, build_tower
+from pipeline.params import Generate, Model
+
+IGNORED = -100  # label of padding, which cross-entropy leaves out
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded tensors of B videos. `frames` holds features [B, M, D], or uint8 pixels [B, M, 3, height, width] for fine-tuning."""
+
+    tokens_BT: Tensor
+    token_mask_BT: Tensor
+    labels_BL: Tensor | None = None
+    frames: Tensor | None = None
+    frame_mask_BM: Tensor | None = None
+
+    def to(self, device: torch.device) -> "Batch":
+        moved = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Batch(**{name: None if value is None else value.to(device, non_blocking=True) for name, value in moved.items()})
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """All that is needed to rebuild a system without weights; stored as `config.json` beside them."""
+
+    model: str
+    text: dict[str, Any]
+    settings: dict[str, Any]
+    feature_width: int | None
+    max_frames: int | None
+    tower: dict[str, Any] | None
+
+
+class Summarizer(nn.Module):
+    """Base of all systems. `self.text` is the pretrained sequence-to-sequence model."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.config = BartConfig(**architecture.text)
+        self.text = BartForConditionalGeneration(self.config)
+        self.settings = Model(**architecture.settings)
+
+    def encode(self, batch: Batch) -> Tensor:
+        """The memory [B, T, H] that the decoder attends to."""
+        raise NotImplementedError(f"{type(self).__name__} must say how it encodes a batch")
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Mean cross-entropy over target tokens, teacher forcing (a scalar)."""
+        output = self.text(
+            attention_mask=batch.token_mask_BT,
+            encoder_outputs=BaseModelOutput(last_hidden_state=self.encode(batch)),
+            labels=batch.labels_BL,
+        )
+        loss: Tensor = output.loss
+        return loss
+
+    @torch.no_grad()
+    def generate(self, batch: Batch, *, beams: int, max_tokens: int, no_repeat_ngram: int) -> Tensor:
+        """Token ids [B, <= max_tokens], by beam search with the key/value cache. The encoder runs once."""
+        ids: Tensor = self.text.generate(
+            attention_mask=batch.token_mask_BT,
+            encoder_outputs=BaseModelOutput(last_hidden_state=self.encode(batch)),
+            num_beams=beams,
+            max_length=max_tokens,
+            no_repeat_ngram_size=no_repeat_ngram,
+            early_stopping=beams > 1,
+            do_sample=False,
+            use_cache=True,
+        )
+        return ids
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Every trainable parameter by name in exactly one of `pretrained` (text model), `new` and `tower`."""
+        groups: dict[str, list[nn.Parameter]] = {"pretrained": [], "new": [], "tower": []}
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                groups[group_of(name)].append(parameter)
+        return groups
+
+
+def group_of(name: str) -> str:
+    """The optimiser group of a parameter, by its name alone."""
+    if name.startswith("tower."):
+        return "tower"
+    return "pretrained" if name.startswith("text.") and ".fusion." not in name else "new"
+
+
+def create(
+    model: str, *, text_folder: Path, settings: Model, feature_width: int | None, max_frames: int | None, tower: Encoder | None
+) -> Summarizer:
+    """A system ready to train: pretrained text model, pretrained tower when it is to be fine-tuned, new layers at random."""
+    text = BartForConditionalGeneration.from_pretrained(text_folder, dropout=settings.dropout)
+    architecture = Architecture(
+        model=model,
+        text=text.config.to_diff_dict() | {"dropout": settings.dropout},
+        settings=settings.model_dump(),
+        feature_width=feature_width,
+        max_frames=max_frames,
+        tower=None if tower is None else asdict(tower.spec),
+    )
+    system = build(architecture)
+    missing, unexpected = system.text.load_state_dict(text.state_dict(), strict=False)
+    assert not unexpected and all(".fusion." in name for name in missing), (missing, unexpected)
+    if tower is not None:
+        system.get_submodule("tower").load_state_dict(tower.module.state_dict())
+    return system
+
+
+def build(architecture: Architecture) -> Summarizer:
+    """The system with random weights. An unknown model name is a `ValueError`."""
+    try:
+        module = import_module(f"pipeline.models.{architecture.model}")
+    except ModuleNotFoundError as error:
+        raise ValueError(f"model {architecture.model!r} of dvc.yaml: there is no pipeline/models/{architecture.model}.py") from error
+    system: Summarizer = module.Model(architecture)
+    return system
+
+
+def save(system: Summarizer, folder: Path) -> None:
+    """Write `model.safetensors`, then `config.json`."""
+    state = {name: tensor.contiguous() for name, tensor in system.state_dict().items() if name not in _tied(system)}
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / "model.safetensors") as temporary:
+        save_file(state, temporary)
+    write_json(folder / "config.json", asdict(system.architecture))
+
+
+def load(folder: Path) -> Summarizer:
+    """Rebuild a system from its own checkpoint alone."""
+    config = folder / "config.json"
+    if not config.exists():
+        raise FileNotFoundError(f"{config} is missing; run the train stage of this row first")
+    system = build(Architecture(**read_json(config)))
+    missing, unexpected = system.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+    if unexpected or set(missing) != _tied(system):
+        raise ValueError(f"{folder}: checkpoint and architecture differ (missing {missing}, unexpected {unexpected})")
+    system.text.tie_weights()
+    return system.eval()
+
+
+def tower_of(architecture: Architecture) -> Encoder | None:
+    """The tower inside a fine-tuned system, with random weights."""
+    if architecture.tower is None:
+        return None
+    raw = architecture.tower
+    spec = EncoderSpec(**(raw | {"mean": tuple(raw["mean"]), "std": tuple(raw["std"])}))
+    return Encoder(spec, build_tower(spec))
+
+
+def decode(tokenizer: PreTrainedTokenizerBase, ids: Tensor) -> list[str]:
+    """Token ids to plain text, one string a row."""
+    return [text.strip() for text in tokenizer.batch_decode(ids, skip_special_tokens=True)]
+
+
+def generation_arguments(settings: Generate, *, beams: int | None = None) -> dict[str, int]:
+    return {"beams": beams or settings.beams, "max_tokens": settings.max_tokens, "no_repeat_ngram": settings.no_repeat_ngram}
+
+
+def _tied(system: Summarizer) -> set[str]:
+    """Names that share storage with the token embedding; safetensors keeps one copy."""
+    embedding = system.text.model.shared.weight
+    state = system.state_dict(keep_vars=True)
+    return {name for name, tensor in state.items() if tensor is embedding and name != "text.model.shared.weight"}
