@@ -99,4 +99,6 @@ def coverage(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
 def check_losses(*, failed: int, asked: int, limit: float, what: str, remedy: str) -> None:
     """Raise `RuntimeError` when more than the share `limit` of `asked` items failed."""
     if asked and failed / asked > limit:
-        raise RuntimeError(f"{what}: {failed} of {asked} failed ({failed / asked:.1%}), more than max_failed_share {limit:.1%}. {remedy}")
+        raise RuntimeError(
+            f"{what}: {failed} of {asked} failed ({failed / asked:.1%}), more than max_failed_share {limit:.1%}. {remedy}"
+        )

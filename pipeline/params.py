@@ -4,6 +4,7 @@ Every stage loads the whole file before it works, so a slip anywhere stops the p
 each value means; here stand only types and bounds.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -136,6 +137,11 @@ class Runtime(Block):
     device: Literal["auto", "cpu", "cuda"]
     extraction_batch_size: Positive
     generation_batch_size: Positive
+
+    @property
+    def processes(self) -> int:
+        """`workers`, or one per usable core."""
+        return self.workers or len(os.sched_getaffinity(0))
 
 
 class Params(Block):

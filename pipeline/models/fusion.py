@@ -57,7 +57,9 @@ class FusionEncoderLayer(BartEncoderLayer):  # type: ignore[misc]
         super().__init__(config, layer_idx=layer_idx)
         self.fusion = CrossModalFusion(config.d_model, config.dropout)
 
-    def forward(self, hidden_states: Tensor, attention_mask: Tensor | None, *, frames_BMH: Tensor, frame_mask_BM: Tensor, **kwargs: Any) -> Tensor:
+    def forward(
+        self, hidden_states: Tensor, attention_mask: Tensor | None, *, frames_BMH: Tensor, frame_mask_BM: Tensor, **kwargs: Any
+    ) -> Tensor:
         attended, _ = self.self_attn(hidden_states, attention_mask=attention_mask, **kwargs)
         text = self.self_attn_layer_norm(hidden_states + self._drop(attended, self.dropout))
         text = self.fusion(text, frames_BMH, frame_mask_BM)

@@ -6,6 +6,7 @@ is all that is needed to find it. A subclass says how a batch becomes the memory
 Shapes: B batch, T source tokens, L target tokens, M frames, D feature width, H text width, V vocabulary.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from importlib import import_module
 from pathlib import Path
@@ -35,8 +36,14 @@ class Batch:
     frame_mask_BM: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        moved = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Batch(**{name: None if value is None else value.to(device, non_blocking=True) for name, value in moved.items()})
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "Batch":
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Batch(**{name: None if value is None else change(value) for name, value in values.items()})
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class Architecture:
     feature_width: int | None
     max_frames: int | None
     tower: dict[str, Any] | None
+    trainable_blocks: int
 
 
 class Summarizer(nn.Module):
@@ -76,15 +84,15 @@ class Summarizer(nn.Module):
         return loss
 
     @torch.no_grad()
-    def generate(self, batch: Batch, *, beams: int, max_tokens: int, no_repeat_ngram: int) -> Tensor:
+    def generate(self, batch: Batch, settings: Generate) -> Tensor:
         """Token ids [B, <= max_tokens], by beam search with the key/value cache. The encoder runs once."""
         ids: Tensor = self.text.generate(
             attention_mask=batch.token_mask_BT,
             encoder_outputs=BaseModelOutput(last_hidden_state=self.encode(batch)),
-            num_beams=beams,
-            max_length=max_tokens,
-            no_repeat_ngram_size=no_repeat_ngram,
-            early_stopping=beams > 1,
+            num_beams=settings.beams,
+            max_length=settings.max_tokens,
+            no_repeat_ngram_size=settings.no_repeat_ngram,
+            early_stopping=settings.beams > 1,
             do_sample=False,
             use_cache=True,
         )
@@ -107,9 +115,19 @@ def group_of(name: str) -> str:
 
 
 def create(
-    model: str, *, text_folder: Path, settings: Model, feature_width: int | None, max_frames: int | None, tower: Encoder | None
+    model: str,
+    *,
+    text_folder: Path,
+    settings: Model,
+    feature_width: int | None = None,
+    max_frames: int | None = None,
+    tower: Encoder | None = None,
+    trainable_blocks: int = 0,
 ) -> Summarizer:
-    """A system ready to train: pretrained text model, pretrained tower when it is to be fine-tuned, new layers at random."""
+    """A system ready to train: pretrained text model, new layers at random, and a pretrained tower if it is to be fine-tuned.
+
+    `feature_width` and `max_frames` are for systems that look at frames; `trainable_blocks` of the `tower` are trained.
+    """
     text = BartForConditionalGeneration.from_pretrained(text_folder, dropout=settings.dropout)
     architecture = Architecture(
         model=model,
@@ -118,6 +136,7 @@ def create(
         feature_width=feature_width,
         max_frames=max_frames,
         tower=None if tower is None else asdict(tower.spec),
+        trainable_blocks=trainable_blocks,
     )
     system = build(architecture)
     missing, unexpected = system.text.load_state_dict(text.state_dict(), strict=False)
@@ -132,7 +151,9 @@ def build(architecture: Architecture) -> Summarizer:
     try:
         module = import_module(f"pipeline.models.{architecture.model}")
     except ModuleNotFoundError as error:
-        raise ValueError(f"model {architecture.model!r} of dvc.yaml: there is no pipeline/models/{architecture.model}.py") from error
+        raise ValueError(
+            f"model {architecture.model!r} of dvc.yaml: there is no pipeline/models/{architecture.model}.py"
+        ) from error
     system: Summarizer = module.Model(architecture)
     return system
 
@@ -160,21 +181,19 @@ def load(folder: Path) -> Summarizer:
 
 
 def tower_of(architecture: Architecture) -> Encoder | None:
-    """The tower inside a fine-tuned system, with random weights."""
+    """The tower inside a fine-tuned system, with random weights and its last blocks trainable."""
     if architecture.tower is None:
         return None
     raw = architecture.tower
     spec = EncoderSpec(**(raw | {"mean": tuple(raw["mean"]), "std": tuple(raw["std"])}))
-    return Encoder(spec, build_tower(spec))
+    encoder = Encoder(spec, build_tower(spec))
+    encoder.train_last_blocks(architecture.trainable_blocks)
+    return encoder
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Tensor) -> list[str]:
     """Token ids to plain text, one string a row."""
     return [text.strip() for text in tokenizer.batch_decode(ids, skip_special_tokens=True)]
-
-
-def generation_arguments(settings: Generate, *, beams: int | None = None) -> dict[str, int]:
-    return {"beams": beams or settings.beams, "max_tokens": settings.max_tokens, "no_repeat_ngram": settings.no_repeat_ngram}
 
 
 def _tied(system: Summarizer) -> set[str]:

@@ -20,7 +20,9 @@ from torch import Tensor, nn
 class TemporalEncoder(nn.Module):
     """Frames [B, M, D] with a mask [B, M] (true: a real frame) to contextual frames [B, M, H]."""
 
-    def __init__(self, *, feature_width: int, text_width: int, max_frames: int, layers: int, heads: int, feedforward: int, dropout: float) -> None:
+    def __init__(
+        self, *, feature_width: int, text_width: int, max_frames: int, layers: int, heads: int, feedforward: int, dropout: float
+    ) -> None:
         super().__init__()
         if feature_width % heads:
             raise ValueError(f"model.temporal_heads: {heads} heads do not divide the feature width {feature_width}")

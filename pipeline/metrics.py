@@ -1,0 +1,230 @@
+"""Summary metrics of one row of the table, with intervals. `docs/metrics.md` is the metric card.
+
+All figures are on a scale of 0 to 100. A row has one summary per video and training seed. ROUGE and METEOR are means over
+videos, BLEU is computed on the corpus; each is then averaged over seeds.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.statistics import Estimate, Floats, bootstrap_interval, percentile_interval, resample_counts
+
+ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+BLEU_ORDERS = (1, 2, 3, 4)
+METRICS = (*ROUGE, *(f"{name}_stem" for name in ROUGE), *(f"bleu{order}" for order in BLEU_ORDERS), "meteor")
+TITLES = {
+    **{
+        f"rouge{kind}{suffix}": f"ROUGE-{kind}{title}"
+        for suffix, title in (("", ""), ("_stem", ", stemmed"))
+        for kind in ("1", "2", "L", "Lsum")
+    },
+    **{f"bleu{order}": f"BLEU-{order}" for order in BLEU_ORDERS},
+    "meteor": "METEOR (nltk, no WordNet)",
+}
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
+_WORD = re.compile(r"[a-z0-9]+")
+
+
+@dataclass(frozen=True)
+class Summaries:
+    """The summaries of one row, aligned: `predictions[seed][video]` and `references[video]`, seeds and videos sorted."""
+
+    seeds: tuple[int, ...]
+    videos: tuple[str, ...]
+    predictions: tuple[tuple[str, ...], ...]
+    references: tuple[str, ...]
+
+
+def align(predictions: pd.DataFrame) -> Summaries:
+    """Sort `video_id, seed, prediction, reference` into seeds and videos.
+
+    Raises `ValueError`, naming the row of the data frame and the video, for a video that occurs twice or not at all under
+    a seed, for a reference that changes, and for a text that is not a string.
+    """
+    if predictions.empty:
+        raise ValueError("predictions: no rows; there is nothing to score")
+    texts: dict[int, dict[str, str]] = {}
+    references: dict[str, str] = {}
+    columns = predictions[["video_id", "seed", "prediction", "reference"]]
+    for number, video, seed, prediction, reference in columns.itertuples(name=None):
+        where = f"predictions: row {number}, video {video!r}, seed {seed}"
+        if not isinstance(prediction, str) or not isinstance(reference, str):
+            raise ValueError(f"{where}: prediction and reference must be text")
+        if video in texts.setdefault(int(seed), {}):
+            raise ValueError(f"{where}: this video already has a prediction of this seed")
+        if references.setdefault(video, reference) != reference:
+            raise ValueError(f"{where}: the reference differs from an earlier row of the same video")
+        texts[int(seed)][video] = prediction
+    videos, seeds = tuple(sorted(references)), tuple(sorted(texts))
+    for seed in seeds:
+        if lost := sorted(references.keys() - texts[seed].keys()):
+            raise ValueError(
+                f"predictions: video {lost[0]!r} has no row for seed {seed} ({len(lost)} such videos); other seeds have it"
+            )
+    ordered = tuple(tuple(texts[seed][video] for video in videos) for seed in seeds)
+    return Summaries(seeds, videos, ordered, tuple(references[video] for video in videos))
+
+
+def score_row(predictions: pd.DataFrame, *, resamples: int, seed: int) -> dict[str, Any]:
+    """Score one row: for each of `METRICS`, `mean, ci95_low, ci95_high` and the same three under `per_seed`.
+
+    `predictions` has `video_id, seed, prediction, reference`; see `align` for what is refused. Intervals are percentile
+    bootstraps with `resamples` resamples of the videos drawn with `seed`; BLEU is recomputed on every resample.
+    """
+    summaries = align(predictions)
+    values = {
+        name: [_pairs(name, row, summaries.references) for row in summaries.predictions] for name in METRICS if name[:4] != "bleu"
+    }
+    scores: dict[str, Any] = {}
+    for name, per_video in values.items():
+        estimates = [bootstrap_interval(row, resamples=resamples, seed=seed) for row in per_video]
+        scores[name] = _with_seeds(bootstrap_interval(per_video, resamples=resamples, seed=seed), summaries.seeds, estimates)
+    counts = resample_counts(len(summaries.videos), resamples=resamples, seed=seed)
+    for order in BLEU_ORDERS:
+        statistics = [bleu_statistics(row, summaries.references, order=order) for row in summaries.predictions]
+        points = [float(corpus_bleu(row.sum(axis=0))) for row in statistics]
+        samples = [corpus_bleu(counts @ row) for row in statistics]
+        estimates = [percentile_interval(point, sample) for point, sample in zip(points, samples, strict=True)]
+        over_seeds = percentile_interval(float(np.mean(points)), np.mean(samples, axis=0))
+        scores[f"bleu{order}"] = _with_seeds(over_seeds, summaries.seeds, estimates)
+    return {name: scores[name] for name in METRICS}
+
+
+def rouge_per_video(summaries: Summaries, name: str) -> Floats:
+    """One ROUGE metric for every summary, `[seeds, videos]`."""
+    return np.array([_pairs(name, row, summaries.references) for row in summaries.predictions])
+
+
+def rouge2_f1(predictions: Sequence[str], references: Sequence[str]) -> float:
+    """Mean ROUGE-2 F1 without stemming, 0 to 100: what validation selects by."""
+    if not predictions or len(predictions) != len(references):
+        raise ValueError(f"ROUGE-2 needs as many predictions as references, not {len(predictions)} and {len(references)}")
+    return float(np.mean(_pairs("rouge2", predictions, references)))
+
+
+def split_sentences(text: str) -> str:
+    """The newline rule of ROUGE-Lsum: a line ends where white space follows '.', '!' or '?', and at every line break."""
+    return "\n".join(_SENTENCE_END.split(text.strip()))
+
+
+def bleu_statistics(predictions: Sequence[str], references: Sequence[str], *, order: int) -> Floats:
+    """What corpus BLEU sums up, per video: `[videos, 2 + 2 * order]` with both lengths, matches and totals per n-gram order."""
+    # The public corpus_score gives sums only; a one-sentence corpus is its own sum.
+    scorer = _bleu(order)
+    rows = []
+    for prediction, reference in zip(predictions, references, strict=True):
+        score = scorer.corpus_score([prediction], [[reference]])
+        rows.append([score.sys_len, score.ref_len, *score.counts, *score.totals])
+    return np.array(rows, dtype=np.float64)
+
+
+def corpus_bleu(statistics: Floats) -> Floats:
+    """Corpus BLEU, 0 to 100, of summed statistics `[..., 2 + 2 * order]`; equals sacrebleu with "exp" smoothing.
+
+    The k-th n-gram order without a match counts as 1 / 2**k matches; no match at all, or no n-gram of some order, gives 0.
+    """
+    order = (statistics.shape[-1] - 2) // 2
+    length, reference_length = statistics[..., 0], statistics[..., 1]
+    matches, totals = statistics[..., 2 : 2 + order], statistics[..., 2 + order :]
+    missing = matches == 0
+    smoothed = np.where(missing, 0.5 ** np.cumsum(missing, axis=-1), matches)
+    precision = smoothed / np.maximum(totals, 1)
+    brevity = np.exp(np.minimum(0.0, 1 - reference_length / np.maximum(length, 1)))
+    score = 100 * brevity * np.exp(np.log(precision).mean(axis=-1))
+    scored: Floats = np.where(missing.all(axis=-1) | (totals == 0).any(axis=-1), 0.0, score)
+    return scored
+
+
+def signature() -> dict[str, str]:
+    """Package, version and flags of every metric, as one line each."""
+    rouge = f"rouge-score {version('rouge-score')} | F1 | lower case, runs of a-z and 0-9 | mean over videos"
+    lines = " | a line ends where white space follows . ! ? and at line breaks"
+    signatures = {}
+    for name in METRICS:
+        if name.startswith("rouge"):
+            stem = "Porter stemmer, words over 3 letters" if name.endswith("_stem") else "no stemmer"
+            signatures[name] = f"{rouge} | {stem}{lines if 'Lsum' in name else ''}"
+    for order in BLEU_ORDERS:
+        flags = "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp"
+        signatures[f"bleu{order}"] = f"sacrebleu {version('sacrebleu')} | corpus | {flags} | max_ngram_order:{order}"
+    signatures["meteor"] = (
+        f"meteor_nltk_nosyn | nltk {version('nltk')} | exact and Porter stem matches, no synonyms | "
+        "alpha 0.9, beta 3, gamma 0.5 | lower case, runs of a-z and 0-9 | mean over videos"
+    )
+    return signatures
+
+
+def _with_seeds(estimate: Estimate, seeds: Sequence[int], per_seed: Sequence[Estimate]) -> dict[str, Any]:
+    return {**asdict(estimate), "per_seed": {str(seed): asdict(each) for seed, each in zip(seeds, per_seed, strict=True)}}
+
+
+def _pairs(name: str, predictions: Sequence[str], references: Sequence[str]) -> list[float]:
+    if name == "meteor":
+        return [_meteor(prediction, reference) for prediction, reference in zip(predictions, references, strict=True)]
+    kind, stem = name.removesuffix("_stem"), name.endswith("_stem")
+    scorer = _rouge(kind, stem)
+    if kind == "rougeLsum":
+        predictions, references = [split_sentences(text) for text in predictions], [split_sentences(text) for text in references]
+    pairs = zip(references, predictions, strict=True)
+    return [100 * float(scorer.score(reference, prediction)[kind].fmeasure) for reference, prediction in pairs]
+
+
+def _meteor(prediction: str, reference: str) -> float:
+    from nltk.translate.meteor_score import single_meteor_score
+
+    words, wanted = _WORD.findall(prediction.lower()), _WORD.findall(reference.lower())
+    return 100 * float(single_meteor_score(wanted, words, stemmer=_stemmer(), wordnet=_NoSynonyms()))
+
+
+class _NoSynonyms:
+    """Stands where nltk wants WordNet, whose data no package carries: no word has a synonym."""
+
+    def synsets(self, word: str) -> list[Any]:
+        return []
+
+
+class _Tokenizer:
+    """rouge-score's own tokenizer, around a stemmer that remembers words."""
+
+    def __init__(self, stemmer: Any) -> None:
+        self._stemmer = stemmer
+
+    def tokenize(self, text: str) -> list[str]:
+        from rouge_score.tokenize import tokenize
+
+        return list(tokenize(text, self._stemmer))
+
+
+@lru_cache
+def _rouge(kind: str, stem: bool) -> Any:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer([kind], tokenizer=_Tokenizer(_stemmer() if stem else None))
+
+
+@lru_cache
+def _bleu(order: int) -> Any:
+    from sacrebleu.metrics import BLEU
+
+    return BLEU(tokenize="13a", smooth_method="exp", max_ngram_order=order, effective_order=False)
+
+
+@lru_cache
+def _stemmer() -> Any:
+    from nltk.stem.porter import PorterStemmer
+
+    class RememberingStemmer(PorterStemmer):  # type: ignore[misc]
+        """A Porter stemmer that stems each word once: nine tenths of the time of stemmed ROUGE goes there."""
+
+        @lru_cache(maxsize=100_000)  # noqa: B019
+        def stem(self, word: str) -> str:
+            return str(super().stem(word))
+
+    return RememberingStemmer()

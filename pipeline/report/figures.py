@@ -1,0 +1,136 @@
+"""The two figures as SVG text: scores with intervals, and training curves. Same results, same bytes.
+
+Colours are from the palette of M. Okabe and K. Ito, "Color Universal Design", 2008, told apart by readers with any colour
+vision; lines differ in dash as well.
+"""
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from pipeline.report.results import Results, Row
+from pipeline.report.tables import SHORT
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, GREY, VERMILION = "#0072B2", "#8C8C8C", "#D55E00"
+SEED_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+_INK = "#222222"
+_STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so the layout is the same everywhere
+    "font.size": 8.5,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": "#999999",
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": "#555555",
+    "ytick.color": _INK,
+    "xtick.labelsize": 7.5,
+    "figure.facecolor": "white",
+    "svg.fonttype": "path",
+}
+
+
+def scores_svg(results: Results) -> str:
+    """Horizontal bars, one panel a metric, one bar a system in table order, with the 95 % interval and the figure."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    rows = results.rows
+    with rc_context({**_STYLE, "svg.hashsalt": "scores"}):
+        figure = Figure(figsize=(11.5, 0.8 + 0.34 * len(rows)), layout="constrained")
+        panels = figure.subplots(1, len(SHORT), sharey=True, squeeze=False)[0]
+        for axes, (name, short) in zip(panels, SHORT.items(), strict=True):
+            _score_panel(axes, rows, name, short)
+        panels[0].set_yticks(range(len(rows)), [row.metrics.title for row in rows])
+        panels[0].set_ylim(len(rows) - 0.4, -0.6)
+        return _render(figure)
+
+
+def curves_svg(results: Results) -> str | None:
+    """Loss and validation ROUGE-2 by epoch, a pair of panels per trained row, a line per seed; None if no row has a history."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    rows = [row for row in results.rows if row.metrics.history]
+    if not rows:
+        return None
+    columns = min(4, len(rows))
+    bands = -(-len(rows) // columns)
+    with rc_context({**_STYLE, "svg.hashsalt": "curves"}):
+        figure = Figure(figsize=(max(2.9 * columns, 5.8), 3.2 * bands + 0.4), layout="constrained")
+        panels = figure.subplots(2 * bands, columns, squeeze=False, sharex="col")
+        for axes in panels.flat[:]:
+            axes.set_visible(False)
+        for index, row in enumerate(rows):
+            band, column = divmod(index, columns)
+            loss, rouge = panels[2 * band][column], panels[2 * band + 1][column]
+            _curve_panels(loss, rouge, row)
+            rouge.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+            if column == 0:
+                loss.set_ylabel("loss")
+                rouge.set_ylabel("validation R-2")
+        _legend(figure, rows)
+        return _render(figure)
+
+
+def _score_panel(axes: "Axes", rows: tuple[Row, ...], name: str, short: str) -> None:
+    scores = [row.metrics.metrics[name] for row in rows]
+    colours = [VERMILION if row.name == "clipsum" else GREY if row.metrics.control_of else BLUE for row in rows]
+    top = max(max(score.ci95_high for score in scores), 1e-6)
+    axes.barh(range(len(rows)), [score.mean for score in scores], height=0.62, color=colours)
+    for position, score in enumerate(scores):
+        axes.plot([score.ci95_low, score.ci95_high], [position, position], color=_INK, linewidth=1.0, solid_capstyle="butt")
+        axes.text(score.ci95_high + 0.03 * top, position, f"{score.mean:.1f}", va="center", fontsize=7.5)
+    axes.set_xlim(0, 1.22 * top)
+    axes.set_title(short, fontsize=9, loc="left")
+    axes.tick_params(axis="y", length=0)
+
+
+def _curve_panels(loss: "Axes", rouge: "Axes", row: Row) -> None:
+    for seed, epochs in row.metrics.history.items():
+        colour = _seed_colour(row, seed)
+        steps = [epoch.epoch for epoch in epochs]
+        loss.plot(steps, [epoch.train_loss for epoch in epochs], color=colour, linewidth=0.9, linestyle=(0, (3, 1.5)))
+        loss.plot(steps, [epoch.val_loss for epoch in epochs], color=colour, linewidth=1.1)
+        rouge.plot(steps, [epoch.val_rouge2 for epoch in epochs], color=colour, linewidth=1.1)
+        if seed in row.metrics.selection:
+            best = row.metrics.selection[seed]
+            rouge.plot([best.best_epoch], [best.val_rouge2], marker="o", markersize=4, color=colour)
+    for axes in (loss, rouge):
+        axes.set_visible(True)
+        axes.set_ylim(bottom=0)
+    loss.set_title(row.metrics.title, fontsize=9, loc="left")
+    loss.tick_params(labelbottom=False)
+    rouge.tick_params(labelbottom=True)
+    rouge.set_xlabel("epoch", fontsize=7.5)
+
+
+def _legend(figure: "Figure", rows: list[Row]) -> None:
+    from matplotlib.lines import Line2D
+
+    seeds = {seed: _seed_colour(row, seed) for row in rows for seed in row.metrics.history}
+    handles = [Line2D([], [], color=colour, label=f"seed {seed}") for seed, colour in seeds.items()]
+    handles += [
+        Line2D([], [], color=_INK, linestyle=(0, (3, 1.5)), linewidth=0.9, label="training loss"),
+        Line2D([], [], color=_INK, label="validation loss, validation R-2"),
+        Line2D([], [], color=_INK, linestyle="none", marker="o", markersize=4, label="chosen epoch"),
+    ]
+    figure.legend(handles=handles, loc="outside lower left", ncols=len(handles), frameon=False, fontsize=7.5)
+
+
+def _seed_colour(row: Row, seed: str) -> str:
+    order = sorted(row.metrics.seeds)
+    return SEED_COLOURS[order.index(int(seed)) % len(SEED_COLOURS)]
+
+
+def _render(figure: "Figure") -> str:
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    # matplotlib leaves blanks at line ends, which version control reports
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
