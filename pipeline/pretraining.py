@@ -12,6 +12,7 @@ written beside the weights, so that a reader knows how good the mini tower is at
 Shapes: B batch, H and W pixels, T tokens.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -226,7 +227,7 @@ def _fit(
     epochs: int, batch_size: int, rate: float, seed: int, work: Path, title: str, device: torch.device,
 ) -> list[float]:  # fmt: skip
     """AdamW with a short warm-up and a cosine decay; the mean loss per epoch. Goes on from `work` when it was killed."""
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.05)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.05, fused=True)
     state = load_checkpoint(work / "last.pt", device)
     history: list[float] = []
     if state is not None:
@@ -241,7 +242,7 @@ def _fit(
             total = 0.0
             for step, chosen in enumerate(rows[torch.randperm(len(rows))].split(batch_size)):
                 progress = (epoch * steps + step) / (epochs * steps)
-                optimiser.param_groups[0]["lr"] = rate * min(1.0, progress / 0.05 + 0.02) * 0.5 * (1 + np.cos(np.pi * progress))
+                optimiser.param_groups[0]["lr"] = rate * min(1.0, progress / 0.05 + 0.02) * 0.5 * (1 + math.cos(math.pi * progress))
                 with mixed_precision(device):
                     value = loss(chosen)
                 optimiser.zero_grad(set_to_none=True)

@@ -102,7 +102,7 @@ def build_optimiser(system: Summarizer, settings: Train, finetune: Finetune) -> 
         if parameters
     ]
     first, second = settings.betas
-    return torch.optim.Adam(groups, betas=(first, second), weight_decay=settings.weight_decay)
+    return torch.optim.Adam(groups, betas=(first, second), weight_decay=settings.weight_decay, fused=True)
 
 
 def rate_factor(group: str, *, epoch: int, progress: float, settings: Train, finetune: Finetune) -> float:

@@ -231,7 +231,7 @@ def unusable(folder: Path) -> dict[str, Path]:
     playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{drawn}\n#EXT-X-ENDLIST\n")
     empty = folder / "empty.mp4"
     empty.touch()
-    no_frames = draw_video(folder / "no_frames.mkv", frames=0)
+    no_frames = draw_video(folder / "no_frames.mp4", frames=0)
     noise = damage(shutil.copy(drawn, folder / "noise.mp4"), start=0.0, length=drawn.stat().st_size)
     garbled = folder / "garbled.mp4"
     garbled.write_bytes(garble_pictures(drawn.read_bytes()))
@@ -244,7 +244,7 @@ def unusable(folder: Path) -> dict[str, Path]:
         "not a video: Invalid": noise,
         "empty file": empty,
         "no frame decodes: ": garbled,
-        "no frame decodes: the video stream is empty|no video stream|not a video": no_frames,
+        "no (video stream|frame decodes)": no_frames,
         "not a file but a folder": folder / "folder.mp4",
         "file is missing": folder / "nowhere.mp4",
         "no video stream": draw_sound(folder / "sound.mp4"),

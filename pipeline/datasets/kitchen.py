@@ -70,9 +70,7 @@ def read_dataset(folder: Path) -> list[Video]:
             recipe=annotation.recipe,
             duration_seconds=annotation.duration_seconds,
             steps=annotation.steps,
-            transcript=" ".join(
-                (folder / "transcripts" / f"{annotation.video_id}.txt").read_text(encoding="utf-8").splitlines()
-            ),
+            transcript=" ".join((folder / "transcripts" / f"{annotation.video_id}.txt").read_text(encoding="utf-8").splitlines()),
             summary=summaries[annotation.video_id],
         )
         for annotation in read_annotations(folder / "annotations.json", recipes=folder / "label_foodtype.csv")
@@ -117,7 +115,5 @@ def _write_texts(plans: Sequence[VideoPlan], settings: KitchenDataset, folder: P
     write_json(folder / "annotations.json", {"database": database})
     write_text(folder / "summaries.jsonl", "".join(summaries))
     table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows(
-        (FIRST_RECIPE_TYPE + number, dish) for number, dish in enumerate(DISHES)
-    )
+    csv.writer(table, lineterminator="\n").writerows((FIRST_RECIPE_TYPE + number, dish) for number, dish in enumerate(DISHES))
     write_text(folder / "label_foodtype.csv", table.getvalue())

@@ -1,104 +1,14 @@
-"""The animation: what happens to an ingredient while it is sliced, fried, poured over, and so on; and its frames as H.264."""
+"""The animation: what happens to an ingredient while it is sliced, fried, poured over, and so on."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from math import cos, pi, sin
 from random import Random
 
-from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from pipeline.datasets.kitchen_art import LOOKS, Colour, ingredient_sprite
 from pipeline.datasets.kitchen_grammar import Step
-from pipeline.datasets.kitchen_props import SKINS, SLEEVES, Hand, hand, vessel
-from pipeline.datasets.kitchen_scene import CANVAS, CENTRE, MARGIN, background
-
-FOOD_SIZE = 124  # canvas pixels of the longer side: two fifths of a frame's height
-
-
-@dataclass(frozen=True)
-class Take:
-    """What differs from one video to the next without any meaning: who cooks, and how the camera sees it."""
-
-    skin: int
-    sleeve: int
-    mirrored: bool
-    shake: float
-    phase: float
-    gains: tuple[float, float, float]
-
-    @classmethod
-    def draw(cls, random: Random) -> "Take":
-        light = random.uniform(0.86, 1.08)
-        return cls(
-            skin=random.randrange(len(SKINS)),
-            sleeve=random.randrange(len(SLEEVES)),
-            mirrored=random.random() < 0.5,
-            shake=random.uniform(0.5, 2.5),
-            phase=random.uniform(0, 2 * pi),
-            gains=(light * random.uniform(0.95, 1.05), light, light * random.uniform(0.92, 1.06)),
-        )
-
-    @property
-    def table(self) -> list[int]:
-        """For `Image.point`: the light of this take."""
-        return [min(255, round(gain * value)) for gain in self.gains for value in range(256)]
-
-
-class Shot:
-    """One step, seen by one take: static parts are put together once, moving parts per frame."""
-
-    def __init__(self, step: Step, style: str, *, take: Take, random: Random) -> None:
-        animate, tool = _ACTIONS[step.action]
-        name = f"{step.vessel} in the oven" if step.action == "bake" else step.vessel
-        self.take, self.step, self.animate = take, step, animate
-        self.vessel = vessel(name)
-        self.look = LOOKS[step.ingredient]
-        self.hand: Hand | None = hand(tool, take.skin, take.sleeve) if tool else None
-        self.food = _portion(step.ingredient, random)
-        self.x = CENTRE[0] + random.randint(-10, 10)
-        self.bottom = CENTRE[1] + 36 - self.vessel.lift + random.randint(-4, 4)
-        self.specks = [(random.random(), random.random(), random.random()) for _ in range(60)]
-        self.pieces: list[Image.Image] = []  # what an animation needs more than once
-        self.base = background(style).copy()
-        self.base.paste(self.vessel.back.image, (self.vessel.back.left, self.vessel.back.top), self.vessel.back.image)
-
-    def frame(self, progress: float, seconds: float, *, size: tuple[int, int]) -> Image.Image:
-        """RGB image of `size` at `progress` in [0, 1] through the step, `seconds` after its start (for what swings)."""
-        sheet = self.base.copy()
-        self.animate(self, sheet, ImageDraw.Draw(sheet, "RGBA"), progress, seconds)
-        left = round(MARGIN[0] + self.take.shake * sin(2.3 * seconds + self.take.phase))
-        top = round(MARGIN[1] + self.take.shake * cos(1.7 * seconds + self.take.phase))
-        box = (left, top, left + CANVAS[0] - 2 * MARGIN[0], top + CANVAS[1] - 2 * MARGIN[1])
-        image = sheet.reduce(2, box)
-        if image.size != size:
-            image = image.resize(size, Image.Resampling.BICUBIC)
-        image = image.point(self.take.table)
-        return ImageOps.mirror(image) if self.take.mirrored else image
-
-    def put(self, sheet: Image.Image, image: Image.Image, x: float, bottom: float) -> None:
-        """Paste with the middle of its lower edge at (x, bottom)."""
-        sheet.paste(image, (round(x - image.width / 2), round(bottom - image.height)), image)
-
-    def put_front(self, sheet: Image.Image) -> None:
-        front = self.vessel.front
-        if front is not None:
-            sheet.paste(front.image, (front.left, front.top), front.image)
-
-    def put_hand(self, sheet: Image.Image, x: float, y: float) -> None:
-        assert self.hand is not None, f"no tool for {self.step.action}"
-        sheet.paste(self.hand.image, (round(x - self.hand.grip[0]), round(y - self.hand.grip[1])), self.hand.image)
-
-
-def _portion(name: str, random: Random) -> Image.Image:
-    """The ingredient at its size in the scene, a little larger or smaller, turned and tinted by chance."""
-    sprite = ingredient_sprite(name)
-    scale = FOOD_SIZE * random.uniform(0.9, 1.08) / max(sprite.size)
-    image = sprite.resize((round(sprite.width * scale), round(sprite.height * scale)), Image.Resampling.BILINEAR, reducing_gap=2)
-    image = image.rotate(random.uniform(-9, 9), Image.Resampling.BILINEAR)
-    gains = [random.uniform(0.92, 1.08) for _ in range(3)]
-    table = [min(255, round(gain * value)) for gain in gains for value in range(256)] + list(range(256))
-    return image.point(table)
+from pipeline.datasets.kitchen_shot import FOOD_SIZE, Animate, Shot, Take
+from pipeline.datasets.kitchen_sketch import Colour
 
 
 def _tinted(image: Image.Image, colour: Colour, amount: float) -> Image.Image:
@@ -152,7 +62,7 @@ def _uncut(shot: Shot, sheet: Image.Image, share: float) -> float:
 
 def _slice(shot: Shot, sheet: Image.Image, draw: ImageDraw.ImageDraw, progress: float, seconds: float) -> None:
     count = 8 if shot.step.attribute == "thinly" else 5
-    width, height = shot.food.size
+    height = shot.food.height
     done = int(progress * count + 0.5)
     cut = _uncut(shot, sheet, 0.5 * done / count)
     tall, thick = 0.78 * height, 9 if count == 8 else 14
@@ -174,7 +84,9 @@ def _chop(shot: Shot, sheet: Image.Image, draw: ImageDraw.ImageDraw, progress: f
         x, y = cut + 22 + 96 * first * (0.5 + 0.5 * progress), shot.bottom - 44 * second * (1 - abs(first - 0.45)) + 4
         lean = (third - 0.5) * half
         top = [(x - half, y - half + lean), (x, y - 1.5 * half), (x + half, y - half - lean), (x, y - 0.3 * half)]
-        draw.polygon([(x - half, y - half + lean), (x, y - 0.3 * half), (x, y + half), (x - half, y + 0.4 * half)], shot.look.skin)
+        draw.polygon(
+            [(x - half, y - half + lean), (x, y - 0.3 * half), (x, y + half), (x - half, y + 0.4 * half)], shot.look.skin
+        )
         side = tuple(int(0.8 * part) for part in shot.look.flesh)
         draw.polygon([(x, y - 0.3 * half), (x + half, y - half - lean), (x + half, y + 0.4 * half), (x, y + half)], side)
         draw.polygon(top, shot.look.flesh)
@@ -196,22 +108,24 @@ def _peel(shot: Shot, sheet: Image.Image, draw: ImageDraw.ImageDraw, progress: f
         x, y = shot.x - 112 + 30 * (number % 2) + 4 * number, shot.bottom + 2 - 15 * (number // 2)
         draw.arc((x - 18, y - 12, x + 18, y + 14), 150 + 20 * number, 460 + 20 * number, fill=shot.look.skin, width=8)
         draw.arc((x - 12, y - 7, x + 12, y + 9), 170, 400, fill=shot.look.flesh, width=3)
-    x = shot.x - width / 2 + edge
-    y = shot.bottom - height * (0.5 + 0.38 * cos(6 * seconds))
-    draw.line([(x + 4, y), (x + 16, y + 18), (x + 6, y + 34)], fill=shot.look.skin, width=8)
-    shot.put_hand(sheet, x + 4, y)
+    blade_x = shot.x - width / 2 + edge
+    blade_y = shot.bottom - height * (0.5 + 0.38 * cos(6 * seconds))
+    strip = [(blade_x + 4, blade_y), (blade_x + 16, blade_y + 18), (blade_x + 6, blade_y + 34)]
+    draw.line(strip, fill=shot.look.skin, width=8)
+    shot.put_hand(sheet, blade_x + 4, blade_y)
 
 
 def _grate(shot: Shot, sheet: Image.Image, draw: ImageDraw.ImageDraw, progress: float, seconds: float) -> None:
     left, floor = shot.x - 96, shot.bottom + 2
     draw.polygon([(left + 14, floor - 132), (left + 82, floor - 132), (left + 98, floor), (left, floor)], (190, 196, 206))
-    draw.polygon([(left + 82, floor - 132), (left + 96, floor - 126), (left + 112, floor - 6), (left + 98, floor)], (132, 138, 150))
+    side = [(left + 82, floor - 132), (left + 96, floor - 126), (left + 112, floor - 6), (left + 98, floor)]
+    draw.polygon(side, (132, 138, 150))
     draw.arc((left + 24, floor - 160, left + 72, floor - 112), 180, 360, fill=(60, 62, 70), width=10)
     for row in range(6):
         for column in range(4):
-            x, y = left + 20 + column * 19 - (row % 2) * 5, floor - 118 + row * 19
-            draw.ellipse((x - 4, y - 3, x + 6, y + 5), fill=(84, 90, 100))
-            draw.arc((x - 4, y - 5, x + 6, y + 4), 180, 360, fill=(246, 248, 252), width=2)
+            hole_x, hole_y = left + 20 + column * 19 - (row % 2) * 5, floor - 118 + row * 19
+            draw.ellipse((hole_x - 4, hole_y - 3, hole_x + 6, hole_y + 5), fill=(84, 90, 100))
+            draw.arc((hole_x - 4, hole_y - 5, hole_x + 6, hole_y + 4), 180, 360, fill=(246, 248, 252), width=2)
     for first, second, third in shot.specks[: int(16 + 44 * progress)]:
         x, y = left - 30 + 130 * first, floor + 10 - 40 * second * (1 - abs(2 * first - 1))
         length = 8 if shot.step.attribute == "finely" else 14
@@ -303,7 +217,9 @@ def _blend(shot: Shot, sheet: Image.Image, draw: ImageDraw.ImageDraw, progress: 
     for first, second, third in shot.specks[:30]:
         angle = 2 * pi * first + 9 * seconds
         bx, by = 200 + 62 * cos(angle) * (0.6 + 0.4 * third), 232 - 120 * second * (0.3 + 0.7 * progress)
-        draw.polygon([(bx - 6, by), (bx, by - 6), (bx + 6, by + 1), (bx, by + 6)], shot.look.skin if third < 0.5 else shot.look.flesh)
+        draw.polygon(
+            [(bx - 6, by), (bx, by - 6), (bx + 6, by + 1), (bx, by + 6)], shot.look.skin if third < 0.5 else shot.look.flesh
+        )
     shot.put_front(sheet)
 
 
@@ -334,8 +250,7 @@ def _pour(shot: Shot, sheet: Image.Image, draw: ImageDraw.ImageDraw, progress: f
     shot.put_hand(sheet, x + 2, y)
 
 
-_Animate = Callable[[Shot, Image.Image, ImageDraw.ImageDraw, float, float], None]
-_ACTIONS: dict[str, tuple[_Animate, str | None]] = {
+_ACTIONS: dict[str, tuple[Animate, str | None]] = {
     "slice": (_slice, "knife"),
     "chop": (_chop, "cleaver"),
     "peel": (_peel, "peeler"),
@@ -348,3 +263,9 @@ _ACTIONS: dict[str, tuple[_Animate, str | None]] = {
     "sprinkle": (_sprinkle, "shaker"),
     "pour": (_pour, "bottle"),
 }
+
+
+def open_shot(step: Step, style: str, *, take: Take, random: Random) -> Shot:
+    """The shot of one step with what its action moves."""
+    animate, tool = _ACTIONS[step.action]
+    return Shot(step, style, take=take, random=random, animate=animate, tool=tool)

@@ -3,8 +3,9 @@
 Nothing here occurs in the videos: pictures use the other half of all scenes, texts the recipes of a bucket of their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from pipeline.datasets.kitchen_art import LOOKS
 from pipeline.datasets.kitchen_grammar import (
     ACTIONS,
     ATTRIBUTES,
@@ -33,6 +35,8 @@ from pipeline.datasets.kitchen_grammar import (
     summarise,
     with_article,
 )
+from pipeline.datasets.kitchen_motion import open_shot
+from pipeline.datasets.kitchen_shot import Take
 
 DRAWN_SIZE = (192, 144)  # width and height of a video frame of the kitchen study
 CHUNK = 250
@@ -79,12 +83,16 @@ def pictures(count: int, *, seed: int, size: int, workers: int) -> Pictures:
     starts = range(0, count, CHUNK)
     chunks = [range(start, min(start + CHUNK, count)) for start in starts]
     draw = partial(_draw_chunk, seed=seed, size=size)
-    with tqdm(total=count, unit="picture", desc="draw", disable=None) as bar:
-        if workers == 1 or len(chunks) == 1:
-            parts = [_counted(draw(chunk), bar) for chunk in chunks]
-        else:
-            with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=get_context("spawn")) as pool:
-                parts = [_counted(part, bar) for part in pool.map(draw, chunks)]
+    parts: list[_Chunk] = []
+    with ExitStack() as stack:
+        bar = stack.enter_context(tqdm(total=count, unit="picture", desc="draw", disable=None))
+        mapped: Iterable[_Chunk] = map(draw, chunks)
+        if workers > 1 and len(chunks) > 1:
+            pool = ProcessPoolExecutor(min(workers, len(chunks)), mp_context=get_context("spawn"))
+            mapped = stack.enter_context(pool).map(draw, chunks)
+        for part in mapped:
+            parts.append(part)
+            bar.update(len(part[1]))
     return Pictures(
         images=np.concatenate([images for images, _, _ in parts]),
         captions=[caption for _, captions, _ in parts for caption in captions],
@@ -106,8 +114,6 @@ def texts(count: int, *, seed: int) -> list[str]:
 
 def caption(step: Step, style: str, random: Random) -> str:
     """What is seen in one picture, in one of several phrasings."""
-    from pipeline.datasets.kitchen_art import LOOKS
-
     return random.choice(CAPTIONS).format(
         doing=gerund(step.action),
         x=step.ingredient,
@@ -122,14 +128,7 @@ def caption(step: Step, style: str, random: Random) -> str:
 _Chunk = tuple[NDArray[np.uint8], list[str], list[int]]
 
 
-def _counted(part: _Chunk, bar: "tqdm[None]") -> _Chunk:
-    bar.update(len(part[1]))
-    return part
-
-
 def _draw_chunk(numbers: Sequence[int], *, seed: int, size: int) -> _Chunk:
-    from pipeline.datasets.kitchen_motion import Shot, Take
-
     scenes = pretraining_scenes()
     by_ingredient = {name: [scene for scene in scenes if scene[0] == name] for name in INGREDIENTS}
     images = np.empty((len(numbers), size, size, 3), np.uint8)
@@ -138,7 +137,7 @@ def _draw_chunk(numbers: Sequence[int], *, seed: int, size: int) -> _Chunk:
         random = generator(seed, "picture", number)
         ingredient, action, vessel, style = random.choice(by_ingredient[INGREDIENTS[number % len(INGREDIENTS)]])
         step = Step(action, ingredient, vessel, random.choice(ATTRIBUTES[action]))
-        shot = Shot(step, style, take=Take.draw(random), random=random)
+        shot = open_shot(step, style, take=Take.draw(random), random=random)
         frame = shot.frame(random.random(), random.uniform(0, 2), size=DRAWN_SIZE)
         images[row] = np.asarray(_centre_square(frame, size))
         captions.append(caption(step, style, random))

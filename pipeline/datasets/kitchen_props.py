@@ -1,12 +1,13 @@
 """Vessels that hold the food, and hands with tools, drawn once and kept per process. Positions are on the scene's canvas."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 from PIL import Image
 
-from pipeline.datasets.kitchen_art import Colour, Sketch, Sprite, rounded
 from pipeline.datasets.kitchen_scene import CANVAS
+from pipeline.datasets.kitchen_sketch import Colour, Sketch, Sprite, rounded
 
 SKINS: tuple[Colour, ...] = ((246, 208, 178), (226, 172, 132), (172, 116, 78), (110, 72, 50))
 SLEEVES: tuple[Colour, ...] = ((52, 86, 148), (240, 240, 240), (164, 48, 60), (66, 120, 84), (60, 60, 68))
@@ -175,7 +176,7 @@ def _blender(*, processor: bool) -> Vessel:
     return Vessel(back.sprite(), front.sprite(), lift=44, surface=(200, 246, 62, 10))
 
 
-_VESSELS = {
+_VESSELS: dict[str, Callable[[], Vessel]] = {
     "wooden board": lambda: _board((222, 176, 116), (160, 110, 62), (204, 156, 96)),
     "plastic board": lambda: _board((244, 246, 246), (120, 186, 160), (226, 232, 232)),
     "plate": _plate,
@@ -219,7 +220,7 @@ def hand(tool: str, skin: int, sleeve: int) -> Hand:
         s.stroke([(fx, fy - 18), (fx - 3, fy)], dark, 13)
         s.stroke([(fx + 1, fy - 18), (fx - 2, fy - 1)], colour, 10)
     s.stroke([(x + 4, y - 20), (x - 20, y - 14)], colour, 13)
-    image = rounded(s.image, radius=10, depth=0.35).reduce(2)
+    image = rounded(s.image.reduce(2), radius=5, depth=0.35)
     left, top, right, bottom = image.getbbox() or (0, 0, 1, 1)
     return Hand(image.crop((left, top, right, bottom)), (60 - left, 150 - top))
 

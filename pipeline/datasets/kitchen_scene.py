@@ -10,7 +10,7 @@ from random import Random
 
 from PIL import Image
 
-from pipeline.datasets.kitchen_art import Colour, Sketch
+from pipeline.datasets.kitchen_sketch import Colour, Sketch
 
 CANVAS = (400, 300)
 MARGIN = (8, 6)
@@ -48,7 +48,7 @@ def background(style: str) -> Image.Image:
     tile_width, tile_height = look.tile
     for row in range(HORIZON // tile_height + 1):
         s.line([(0, row * tile_height), (width, row * tile_height)], look.joint, 2)
-        shift = (row % 2) * tile_width / 2 if tile_width > tile_height else 0
+        shift = (row % 2) * tile_width / 2 if tile_width > tile_height else 0.0
         for column in range(width // tile_width + 2):
             x = column * tile_width - shift
             s.line([(x, row * tile_height), (x, (row + 1) * tile_height)], look.joint, 2)
@@ -66,8 +66,8 @@ def _grain(s: Sketch, style: str, look: Style, random: Random) -> None:
     if style == "butcher block":
         for row in range(HORIZON + 7, height, 24):
             s.line([(0, row), (width, row)], look.grain, 2)
-            for x in range((row * 7) % 60, width, 60):
-                s.line([(x, row), (x, row + 24)], look.grain, 2)
+            for joint in range((row * 7) % 60, width, 60):
+                s.line([(joint, row), (joint, row + 24)], look.grain, 2)
     elif style in ("marble", "slate"):
         for _ in range(16):
             x, y = random.uniform(0, width), random.uniform(HORIZON + 10, height)

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from pipeline.datasets.kitchen_grammar import Recipe, generator
-from pipeline.datasets.kitchen_motion import Shot, Take
+from pipeline.datasets.kitchen_motion import open_shot
+from pipeline.datasets.kitchen_shot import Take
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def draw_frames(plan: VideoPlan) -> Iterator[Image.Image]:
     random = generator(plan.seed, "take", plan.recipe.key)
     take = Take.draw(random)
     for step, count in zip(plan.recipe.steps, plan.frame_counts, strict=True):
-        shot = Shot(step, plan.recipe.style, take=take, random=random)
+        shot = open_shot(step, plan.recipe.style, take=take, random=random)
         for number in range(count):
             yield shot.frame(number / max(1, count - 1), number / plan.fps, size=plan.size)
 

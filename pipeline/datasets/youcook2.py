@@ -57,10 +57,7 @@ def _read_entry(path: Path, video_id: str, entry: Any, names: dict[str, str] | N
     where = f"{path}: database.{video_id}"
     if not isinstance(entry, dict):
         raise ValueError(f"{where}: expected an object, got {entry!r}")
-    if video_id.startswith("-"):  # real ids may; the reader accepts them, whoever makes file names of ids decides
-        check_video_id(video_id[1:].lstrip("-"), where=where)
-    else:
-        check_video_id(video_id, where=where)
+    check_video_id(video_id.lstrip("-"), where=where)  # ids of YouTube may start with "-"
     subset = _field(entry, "subset", str, where)
     if subset not in SUBSETS:
         raise ValueError(f"{where}.subset: {subset!r} is none of {', '.join(SUBSETS)}")
@@ -70,7 +67,9 @@ def _read_entry(path: Path, video_id: str, entry: Any, names: dict[str, str] | N
     duration = _seconds(_field(entry, "duration", object, where), f"{where}.duration")
     unlabelled = subset == "testing" and "annotations" not in entry  # YouCook2 keeps these back
     steps = [] if unlabelled else _field(entry, "annotations", list, where)
-    read = sorted((_read_step(step, f"{where}.annotations[{index}]") for index, step in enumerate(steps)), key=lambda item: item[0])
+    read = sorted(
+        (_read_step(step, f"{where}.annotations[{index}]") for index, step in enumerate(steps)), key=lambda item: item[0]
+    )
     return Annotation(
         video_id=video_id,
         split=SUBSETS[subset],

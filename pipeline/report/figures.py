@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 BLUE, GREY, VERMILION = "#0072B2", "#8C8C8C", "#D55E00"
 SEED_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 _INK = "#222222"
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so the layout is the same everywhere
     "font.size": 8.5,
@@ -32,6 +32,7 @@ _STYLE: dict[str, Any] = {
     "xtick.labelsize": 7.5,
     "figure.facecolor": "white",
     "svg.fonttype": "path",
+    "text.parse_math": False,  # a dollar sign in a title is a dollar sign
 }
 
 
@@ -65,7 +66,7 @@ def curves_svg(results: Results) -> str | None:
     with rc_context({**_STYLE, "svg.hashsalt": "curves"}):
         figure = Figure(figsize=(max(2.9 * columns, 5.8), 3.2 * bands + 0.4), layout="constrained")
         panels = figure.subplots(2 * bands, columns, squeeze=False, sharex="col")
-        for axes in panels.flat[:]:
+        for axes in panels.flat:
             axes.set_visible(False)
         for index, row in enumerate(rows):
             band, column = divmod(index, columns)

@@ -50,6 +50,7 @@ class Epoch(Block):
     train_loss: float
     val_loss: float
     val_rouge2: float
+    seconds: float
 
 
 class RowMetrics(Block):

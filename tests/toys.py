@@ -1,0 +1,118 @@
+"""Tiny text models, towers, stores and examples: random weights, real classes."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import BartConfig, BartForConditionalGeneration
+
+from pipeline.batches import Examples
+from pipeline.encoders import Encoder, EncoderSpec, build_tower
+from pipeline.models.summarizer import Batch, Summarizer, create
+from pipeline.params import Finetune, Model, Train
+from pipeline.visual import VisualStore
+
+WIDTH, FRAMES, VOCABULARY = 16, 6, 60
+TOWER = EncoderSpec(
+    "clip_vit_b32", "mini", "open_clip", "mini",
+    {
+        "embed_dim": WIDTH,
+        "quick_gelu": True,
+        "vision_cfg": {"layers": 2, "width": 32, "head_width": 16, "patch_size": 8, "image_size": 16},
+        "text_cfg": {"context_length": 8, "vocab_size": 20, "width": 32, "heads": 2, "layers": 1},
+    },
+    WIDTH, 16, 16, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5),
+)  # fmt: skip
+
+
+def model_settings(**changes: object) -> Model:
+    values = {"temporal_layers": 2, "temporal_heads": 4, "temporal_feedforward": 32, "fusion_layer": 5, "dropout": 0.1}
+    return Model.model_validate(values | {"l2_normalise": True} | changes)
+
+
+def train_settings(**changes: object) -> Train:
+    values = {
+        "epochs": 3, "patience": 5, "batch_size": 4, "accumulation": 2, "lr_pretrained": 3e-4, "lr_new": 1e-3, "betas": [0.9, 0.999],
+        "weight_decay": 1e-5, "decay_factor": 0.5, "decay_every": 2, "clip_norm": 1.0, "validation_beams": 1,
+    }  # fmt: skip
+    return Train.model_validate(values | changes)
+
+
+def finetune_settings() -> Finetune:
+    return Finetune(trainable_blocks=1, lr_tower=7e-5, warmup_epochs=1)
+
+
+def text_model(folder: Path) -> Path:
+    torch.manual_seed(0)
+    config = BartConfig(
+        vocab_size=VOCABULARY, d_model=32, encoder_layers=6, decoder_layers=2, encoder_attention_heads=4,
+        decoder_attention_heads=4, encoder_ffn_dim=64, decoder_ffn_dim=64, max_position_embeddings=64,
+    )  # fmt: skip
+    BartForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
+def tower() -> Encoder:
+    torch.manual_seed(1)
+    return Encoder(TOWER, build_tower(TOWER).eval())
+
+
+def clipsum(folder: Path, *, finetuned: bool = False, **changes: object) -> Summarizer:
+    torch.manual_seed(2)
+    return create(
+        "clipsum",
+        text_folder=text_model(folder),
+        settings=model_settings(**changes),
+        feature_width=WIDTH,
+        max_frames=FRAMES,
+        tower=tower() if finetuned else None,
+        trainable_blocks=1 if finetuned else 0,
+    )
+
+
+def batch(*, size: int = 3, tokens: int = 9, frames: int = FRAMES, seed: int = 0, pixels: bool = False) -> Batch:
+    """A batch without padding."""
+    generator = torch.Generator().manual_seed(seed)
+    shown = torch.randn(size, frames, WIDTH, generator=generator)
+    if pixels:
+        shown = torch.randint(0, 256, (size, frames, 3, 16, 16), generator=generator, dtype=torch.uint8)
+    return Batch(
+        tokens_BT=torch.randint(5, VOCABULARY, (size, tokens), generator=generator),
+        token_mask_BT=torch.ones(size, tokens, dtype=torch.long),
+        labels_BL=torch.randint(5, VOCABULARY, (size, 7), generator=generator),
+        frames=shown,
+        frame_mask_BM=torch.ones(size, frames, dtype=torch.bool),
+    )
+
+
+def examples(count: int, *, seed: int = 0) -> Examples:
+    """Videos `v0`, `v1`, ... whose target repeats the source."""
+    generator = np.random.default_rng(seed)
+    sources = [[0, *generator.integers(5, VOCABULARY, generator.integers(3, 8)).tolist(), 2] for _ in range(count)]
+    return Examples(
+        video_ids=[f"v{number}" for number in range(count)],
+        sources=sources,
+        targets=sources,
+        references=[" ".join(str(token) for token in source[1:-1]) for source in sources],
+        truncated={"sources": 0, "targets": 0},
+        pad=1,
+    )
+
+
+def store(count: int, *, seed: int = 0) -> VisualStore:
+    """Features for the videos of `examples`, from one frame to `FRAMES` each."""
+    generator = np.random.default_rng(seed)
+    lengths = {f"v{number}": int(generator.integers(1, FRAMES + 1)) for number in range(count)}
+    starts = dict(zip(lengths, np.cumsum([0, *list(lengths.values())[:-1]]).tolist(), strict=True))
+    values = generator.standard_normal((sum(lengths.values()), WIDTH)).astype(np.float16)
+    return VisualStore(values=values, starts=starts, lengths=lengths, max_frames=FRAMES, footer={})
+
+
+class Tokenizer:
+    """Tokens are numbers; text is their digits."""
+
+    pad_token_id = 1
+
+    def batch_decode(self, ids: torch.Tensor, *, skip_special_tokens: bool) -> list[str]:
+        assert skip_special_tokens
+        return [" ".join(str(token) for token in row if token > 4) for row in ids.tolist()]
