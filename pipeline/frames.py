@@ -11,11 +11,10 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
-import pandas as pd
 import PIL
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +25,9 @@ from pipeline.atomic import read_json, write_json
 from pipeline.params import Frames
 from pipeline.shards import fingerprint, publish, run_shards, scratch_folder, split_into_shards
 from pipeline.video import VideoError, sample_positions, sample_video
+
+if TYPE_CHECKING:
+    import pandas as pd  # worker processes import this module and need no pandas
 
 VIDEOS_PER_SHARD = 16
 SCHEMA = pa.schema(
@@ -45,7 +47,7 @@ class StoredVideo:
     jpegs: list[bytes]
 
 
-def sample_corpus(corpus: pd.DataFrame, out: Path, *, settings: Frames, workers: int) -> dict[str, Any]:
+def sample_corpus(corpus: "pd.DataFrame", out: Path, *, settings: Frames, workers: int) -> dict[str, Any]:
     """Sample every video of the corpus with status "ok" into the store `out`; returns what `summary.json` says.
 
     A video that gives no frames is a row with a reason. Killed anywhere, the next call goes on after the last finished
@@ -66,10 +68,12 @@ def sample_corpus(corpus: pd.DataFrame, out: Path, *, settings: Frames, workers:
         try:
             parts = run_shards(work, shards, folder=folder, workers=workers, unit="video", title="sample frames")
         except BrokenProcessPool as error:
-            at_work = sorted(marker.read_text(encoding="utf-8") for marker in folder.glob(".*.current"))
+            markers = [marker.read_text(encoding="utf-8").split() for marker in folder.glob(".*.current")]
+            at_work = sorted(video_ids[-1] for video_ids in markers if video_ids)
             raise RuntimeError(
-                f"a worker process died while it sampled one of these videos: {', '.join(at_work)}. Either the file crashes "
-                "the decoder (repair it or take it out of the dataset) or memory ran out (lower runtime.workers). "
+                f"a worker process died while it sampled one of these videos: {', '.join(at_work) or 'unknown'}. "
+                "Either the file crashes the decoder (repair it or take it out of the dataset) or memory ran out "
+                "(lower runtime.workers). "
                 "Finished shards are kept: the next run goes on from there."
             ) from error
         videos = [video for part in parts for video in part["videos"]]
@@ -92,11 +96,12 @@ def sample_corpus(corpus: pd.DataFrame, out: Path, *, settings: Frames, workers:
 
 def sample_shard(rows: Sequence[dict[str, str]], path: Path, *, count: int, short_side: int, jpeg_quality: int) -> dict[str, Any]:
     """Write the frames of `rows` (`video_id`, `video_path`) as one Parquet file; returns `{"videos": [a row each]}`."""
-    current = path.with_suffix(".current")  # tells which video was at work, should this process die
+    current = path.with_suffix(".current")  # its last line tells which video was at work, should this process die
     videos = []
     with pq.ParquetWriter(path, SCHEMA, compression="none") as writer:  # JPEG does not compress again
         for row in rows:
-            current.write_text(row["video_id"], encoding="utf-8")
+            with current.open("a", encoding="utf-8") as marker:
+                marker.write(f"{row['video_id']}\n")
             video = {"video_id": row["video_id"], "status": "ok", "reason": "", "note": ""}
             try:
                 sampled = sample_video(Path(row["video_path"]), count=count, short_side=short_side)

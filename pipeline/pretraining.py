@@ -126,8 +126,8 @@ def pretrain_text_model(out: Path, *, settings: Pretrain, work: Path, device: to
     corpus = texts(settings.recipes, seed=settings.seed)
     tokenizer = train_tokenizer(corpus, settings.vocabulary)
     config = BartConfig(
-        vocab_size=len(tokenizer), d_model=96, encoder_layers=6, decoder_layers=3, encoder_attention_heads=4, decoder_attention_heads=4,
-        encoder_ffn_dim=256, decoder_ffn_dim=256, max_position_embeddings=512, scale_embedding=False,
+        vocab_size=len(tokenizer), d_model=64, encoder_layers=6, decoder_layers=2, encoder_attention_heads=4, decoder_attention_heads=4,
+        encoder_ffn_dim=192, decoder_ffn_dim=192, max_position_embeddings=512, scale_embedding=False,
     )  # fmt: skip
     fix_seed(settings.seed)
     model = BartForConditionalGeneration(config).to(device)
@@ -179,9 +179,7 @@ def train_tokenizer(corpus: Sequence[str], vocabulary: int) -> Any:
     tokenizer.train_from_iterator(
         corpus, trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=special, initial_alphabet=alphabet, show_progress=False)
     )
-    tokenizer.post_processor = processors.RobertaProcessing(
-        sep=("</s>", 2), cls=("<s>", 0), trim_offsets=True, add_prefix_space=True
-    )
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", pad_token="<pad>", eos_token="</s>", unk_token="<unk>", mask_token="<mask>",
         clean_up_tokenization_spaces=False,

@@ -1,12 +1,20 @@
 """Train one row of the table over all seeds.
 
 python -m stages.train --row clipsum --model clipsum --encoder clip_vit_b32 --tuning frozen
+
+On a CPU the seeds train side by side, one process per core; on a GPU one after another.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from threading import Thread
 from typing import Any
+
+import torch
 
 from pipeline import tracking
 from pipeline.atomic import write_json
@@ -28,7 +36,9 @@ def main() -> None:
     row = Row(name=arguments.row, model=arguments.model, encoder=arguments.encoder, tuning=arguments.tuning)
     protocol = row_protocol(row, params)
     key = fingerprint(write_row(row), protocol, input_digests(row), params.runtime.device)
-    task = build_task(row, params)
+    seeds = params.current.seeds
+    on_cpu = choose_device(params.runtime.device).type == "cpu"
+    workers = min(params.runtime.processes, len(seeds)) if on_cpu else 1
     out = Path("models") / row.name
     with scratch_folder(f"train.{row.name}", key) as folder:
         run = tracking.row_run(
@@ -37,33 +47,57 @@ def main() -> None:
         )  # fmt: skip
         with run as row_run:
             row_run.dataset(name=params.study, path=CORPUS, digest=file_sha256(CORPUS), context="training")
-
-            def train(items: Sequence[Any], path: Path) -> dict[str, Any]:
-                (seed,) = items
-                with row_run.seed_run(seed) as seed_run:
-                    return train_seed(
-                        task,
-                        seed,
-                        path,
-                        work=folder / f"work-{seed}",
-                        on_epoch=lambda epoch: seed_run.epoch(int(epoch["epoch"]), epoch),
-                    )
-
-            shards = [Shard(name=str(seed), items=[seed]) for seed in params.current.seeds]
-            results = run_shards(train, shards, folder=folder, workers=1, unit="seed", title=f"train {row.name}")
+            shards = [Shard(name=str(seed), items=[seed]) for seed in seeds]
+            with curves(row_run) as queue:
+                work = partial(train_shard, row=row, folder=folder, queue=queue, threads=max(1, params.runtime.processes // workers))
+                results = run_shards(work, shards, folder=folder, workers=workers, unit="seed", title=f"train {row.name}")
             write_json(folder / "row.json", {"row": write_row(row), "protocol": protocol, "seeds": results, "fingerprint": key})
             row_run.save_record(out / "mlflow_run.json")
             publish(folder, [*(shard.name for shard in shards), "row.json"], out / "seeds")
     for result in results:
         print(
-            f"{row.name}, seed {result['seed']}: best of {result['epochs']} epochs is {result['best_epoch']}, validation ROUGE-2 {result['val_rouge2']:.2f}"
+            f"{row.name}, seed {result['seed']}: best of {result['epochs']} epochs is {result['best_epoch']}, "
+            f"validation ROUGE-2 {result['val_rouge2']:.2f}"
         )
+
+
+@contextmanager
+def curves(row_run: tracking.RowRun) -> Iterator[Any]:
+    """A queue for (seed, epoch) from any process; a thread logs what arrives, so training processes never wait for a store."""
+    with get_context("spawn").Manager() as manager, ExitStack() as open_runs:
+        queue = manager.Queue()
+        seed_runs: dict[int, tracking.Run] = {}
+
+        def log() -> None:
+            while (message := queue.get()) is not None:
+                seed, epoch = message
+                if seed not in seed_runs:
+                    seed_runs[seed] = open_runs.enter_context(row_run.seed_run(seed))
+                seed_runs[seed].epoch(int(epoch["epoch"]), epoch)
+
+        listener = Thread(target=log)
+        listener.start()
+        try:
+            yield queue
+        finally:
+            queue.put(None)
+            listener.join()
+
+
+def train_shard(items: Sequence[Any], path: Path, *, row: Row, folder: Path, queue: Any, threads: int) -> dict[str, Any]:
+    """Train one seed into `path`; runs in a process of its own on a CPU."""
+    (seed,) = items
+    params = load_params()
+    if choose_device(params.runtime.device).type == "cpu":
+        torch.set_num_threads(threads)
+    task = build_task(row, params)
+    return train_seed(task, seed, path, work=folder / f"work-{seed}", on_epoch=lambda epoch: queue.put((seed, epoch)))
 
 
 def row_protocol(row: Row, params: Params) -> dict[str, Any]:
     """Every parameter that decides this row's training, flat."""
     study = params.current
-    blocks = {"text": study.text, "train": study.train, "generate": study.generate}
+    blocks: dict[str, Any] = {"text": study.text, "train": study.train, "generate": study.generate}
     if row.tuning != "none":
         blocks |= {"model": study.model}
     if row.tuning == "finetuned":
@@ -78,10 +112,6 @@ def build_task(row: Row, params: Params) -> Task:
     tokenizer = load_tokenizer(TEXT_MODEL)
     visual = open_visual(row)
     splits = {split: read_examples(corpus, split, text=study.text, tokenizer=tokenizer) for split in ("train", "validation")}
-    for split, examples in splits.items():
-        print(
-            f"{split}: {len(examples)} videos; truncated: {examples.truncated['sources']} sources, {examples.truncated['targets']} targets"
-        )
     return Task(
         create=lambda: create_system(row, study, visual),
         train=splits["train"],

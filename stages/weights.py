@@ -7,15 +7,17 @@ import argparse
 import shutil
 from pathlib import Path
 
-from pipeline.device import choose_device
 from pipeline.encoders import check_encoder_name
 from pipeline.params import load_params
-from pipeline.pretraining import pretrain_encoder, pretrain_text_model
 from pipeline.shards import fingerprint, scratch_folder
-from pipeline.weights import fetch_encoder, fetch_text_model
 
 
 def main() -> None:
+    # Here and not above: the processes that draw pictures import this file again, and need no PyTorch.
+    from pipeline.device import choose_device
+    from pipeline.pretraining import pretrain_encoder, pretrain_text_model
+    from pipeline.weights import fetch_encoder, fetch_text_model
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True, help="bart, or an encoder")
     name = parser.parse_args().name

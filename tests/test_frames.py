@@ -227,13 +227,22 @@ def test_killed_and_run_again_gives_the_same_as_never_killed(long_work: pd.DataF
 
 def test_a_worker_that_dies_is_told_with_the_videos_at_work(long_work: pd.DataFrame, tmp_path: Path, scratch: Path) -> None:
     process = start_in_background(tmp_path)
-    wait_for(lambda: bool(list(scratch.glob("*/*.parquet.json"))) and bool(list(scratch.glob("*/.*.current"))), process)
-    marker = next(iter(scratch.glob("*/.*.current")))
-    worker = int(marker.name.split(".")[2])  # .<shard>.<process>.tmp.current
+    wait_for(lambda: bool(list(scratch.glob("*/*.parquet.json"))), process)
+    while True:  # until one is caught in the middle of a video
+        wait_for(lambda: bool(list(scratch.glob("*/.*.current"))), process)
+        marker = next(scratch.glob("*/.*.current"), None)
+        if marker is not None:
+            worker = int(marker.name.split(".")[2])  # .<shard>.<process>.tmp.current
+            os.kill(worker, signal.SIGSTOP)
+            if marker.exists() and marker.read_text():
+                break
+            os.kill(worker, signal.SIGCONT)
+    at_work = marker.read_text().split()[-1]
     os.kill(worker, signal.SIGKILL)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "RuntimeError: a worker process died while it sampled one of these videos: video" in errors
+    message = next(line for line in errors.splitlines() if line.startswith("RuntimeError: a worker process died"))
+    assert at_work in message
     finished = len(list(scratch.glob("*/?????.parquet.json")))
     assert 1 <= finished < 5
     assert sample_corpus(long_work, tmp_path / "frames", settings=SETTINGS, workers=2)["ok"] == 80

@@ -53,7 +53,10 @@ def scores_svg(results: Results) -> str:
 
 
 def curves_svg(results: Results) -> str | None:
-    """Loss and validation ROUGE-2 by epoch, a pair of panels per trained row, a line per seed; None if no row has a history."""
+    """Loss and validation ROUGE-2 by epoch, a pair of panels per trained row, a line per seed, the same scale for all rows.
+
+    None if no row has a history.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -61,6 +64,9 @@ def curves_svg(results: Results) -> str | None:
     rows = [row for row in results.rows if row.metrics.history]
     if not rows:
         return None
+    epochs = [epoch for row in rows for history in row.metrics.history.values() for epoch in history]
+    highest_loss = max(max(epoch.train_loss, epoch.val_loss) for epoch in epochs)
+    highest_rouge = max(*(epoch.val_rouge2 for epoch in epochs), 1.0)
     columns = min(4, len(rows))
     bands = -(-len(rows) // columns)
     with rc_context({**_STYLE, "svg.hashsalt": "curves"}):
@@ -72,6 +78,8 @@ def curves_svg(results: Results) -> str | None:
             band, column = divmod(index, columns)
             loss, rouge = panels[2 * band][column], panels[2 * band + 1][column]
             _curve_panels(loss, rouge, row)
+            loss.set_ylim(0, 1.05 * highest_loss)
+            rouge.set_ylim(0, 1.05 * highest_rouge)
             rouge.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             if column == 0:
                 loss.set_ylabel("loss")
@@ -105,7 +113,6 @@ def _curve_panels(loss: "Axes", rouge: "Axes", row: Row) -> None:
             rouge.plot([best.best_epoch], [best.val_rouge2], marker="o", markersize=4, color=colour)
     for axes in (loss, rouge):
         axes.set_visible(True)
-        axes.set_ylim(bottom=0)
     loss.set_title(row.metrics.title, fontsize=9, loc="left")
     loss.tick_params(labelbottom=False)
     rouge.tick_params(labelbottom=True)

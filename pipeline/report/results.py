@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -74,7 +74,7 @@ class RowMetrics(Block):
     metrics: dict[str, Score]
     signature: dict[str, Any]
     selection: dict[str, Selection] = Field(default_factory=dict)
-    history: dict[str, list[Epoch]] = Field(default_factory=dict)
+    history: dict[str, Annotated[list[Epoch], Field(min_length=1)]] = Field(default_factory=dict)
     protocol: dict[str, Any] = Field(default_factory=dict)
 
 
