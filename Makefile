@@ -13,6 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := true
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test lint bench ui clean requirements
 
@@ -25,13 +26,13 @@ $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; try make PYTHON=python3.12 ..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --python $(BIN)/python -r requirements.txt
 	@touch $@
 
 demo: setup ## run the whole pipeline on the embedded default and show the table
 	dvc repro
 	@echo
-	@python -m stages.report --show
+	@cat reports/table.txt
 	@echo
 	@echo "Report:     $(CURDIR)/reports/index.html   (open it in a browser)"
 	@echo "MLflow UI:  make ui                        (then http://127.0.0.1:$(PORT))"

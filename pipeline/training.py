@@ -63,6 +63,7 @@ def train_seed(task: Task, seed: int, out: Path, *, work: Path, on_epoch: Callab
         system.load_state_dict(state["system"])
         optimiser.load_state_dict(state["optimiser"])
         history, best = state["history"], state["best"]
+        print(f"seed {seed}: goes on after epoch {len(history)}", flush=True)
         for epoch in history:
             on_epoch(epoch)
     with tqdm(total=task.settings.epochs, initial=len(history), unit="epoch", desc=f"train seed {seed}", disable=None) as bar:

@@ -9,22 +9,21 @@ import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import torch
 
 from pipeline import tracking
-from pipeline.atomic import write_json
+from pipeline.atomic import read_json, write_json
 from pipeline.batches import load_tokenizer, read_examples
 from pipeline.corpus import read_corpus
 from pipeline.device import choose_device
 from pipeline.params import Params, load_params
 from pipeline.rows import CORPUS, TEXT_MODEL, Row, create_system, input_digests, open_visual, write_row
 from pipeline.shards import Shard, file_sha256, fingerprint, publish, run_shards, scratch_folder
-from pipeline.training import Task, train_seed
+from pipeline.training import Epoch, Task, train_seed
 
 
 def main() -> None:
@@ -48,8 +47,9 @@ def main() -> None:
         with run as row_run:
             row_run.dataset(name=params.study, path=CORPUS, digest=file_sha256(CORPUS), context="training")
             shards = [Shard(name=str(seed), items=[seed]) for seed in seeds]
-            with curves(row_run) as queue:
-                work = partial(train_shard, row=row, folder=folder, queue=queue, threads=max(1, params.runtime.processes // workers))
+            with curves(row_run, folder, seeds):
+                threads = max(1, params.runtime.processes // workers)
+                work = partial(train_shard, row=row, folder=folder, threads=threads)
                 results = run_shards(work, shards, folder=folder, workers=workers, unit="seed", title=f"train {row.name}")
             write_json(folder / "row.json", {"row": write_row(row), "protocol": protocol, "seeds": results, "fingerprint": key})
             row_run.save_record(out / "mlflow_run.json")
@@ -62,36 +62,51 @@ def main() -> None:
 
 
 @contextmanager
-def curves(row_run: tracking.RowRun) -> Iterator[Any]:
-    """A queue for (seed, epoch) from any process; a thread logs what arrives, so training processes never wait for a store."""
-    with get_context("spawn").Manager() as manager, ExitStack() as open_runs:
-        queue = manager.Queue()
-        seed_runs: dict[int, tracking.Run] = {}
+def curves(row_run: tracking.RowRun, folder: Path, seeds: Sequence[int]) -> Iterator[None]:
+    """While the block runs, log the epochs that training processes write to `folder`: they never wait for a store."""
+    done = Event()
 
-        def log() -> None:
-            while (message := queue.get()) is not None:
-                seed, epoch = message
-                if seed not in seed_runs:
-                    seed_runs[seed] = open_runs.enter_context(row_run.seed_run(seed))
-                seed_runs[seed].epoch(int(epoch["epoch"]), epoch)
+    def log() -> None:
+        with ExitStack() as open_runs:
+            runs: dict[int, tracking.Run] = {}
+            logged = dict.fromkeys(seeds, 0)
+            last_look = False
+            while not last_look:
+                last_look = done.wait(timeout=1.0)
+                for seed in seeds:
+                    epochs = read_json(_curve(folder, seed)) if _curve(folder, seed).exists() else []
+                    if epochs and seed not in runs:
+                        runs[seed] = open_runs.enter_context(row_run.seed_run(seed))
+                    for epoch in epochs[logged[seed] :]:
+                        runs[seed].epoch(int(epoch["epoch"]), epoch)
+                    logged[seed] = len(epochs)
 
-        listener = Thread(target=log)
-        listener.start()
-        try:
-            yield queue
-        finally:
-            queue.put(None)
-            listener.join()
+    listener = Thread(target=log)
+    listener.start()
+    try:
+        yield
+    finally:
+        done.set()
+        listener.join()
 
 
-def train_shard(items: Sequence[Any], path: Path, *, row: Row, folder: Path, queue: Any, threads: int) -> dict[str, Any]:
+def train_shard(items: Sequence[Any], path: Path, *, row: Row, folder: Path, threads: int) -> dict[str, Any]:
     """Train one seed into `path`; runs in a process of its own on a CPU."""
     (seed,) = items
     params = load_params()
     if choose_device(params.runtime.device).type == "cpu":
         torch.set_num_threads(threads)
-    task = build_task(row, params)
-    return train_seed(task, seed, path, work=folder / f"work-{seed}", on_epoch=lambda epoch: queue.put((seed, epoch)))
+    epochs: list[Epoch] = []
+
+    def on_epoch(epoch: Epoch) -> None:
+        epochs.append(epoch)
+        write_json(_curve(folder, seed), epochs)
+
+    return train_seed(build_task(row, params), seed, path, work=folder / f"work-{seed}", on_epoch=on_epoch)
+
+
+def _curve(folder: Path, seed: int) -> Path:
+    return folder / f"curve-{seed}.json"
 
 
 def row_protocol(row: Row, params: Params) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def make_inputs(folder: Path, *, videos: int = 12, seeds: tuple[int, ...] = (0, 
                     "val_rouge2": (40 - 3 * seed) * (1 - wrong) * (1 - 0.6 ** (epoch + 1)),
                     "lr": 5e-4,
                     "seconds": 3.2,
-                }  # fmt: skip
+                }
                 for epoch in range(epochs)
             ]
             for seed in seeds
@@ -79,11 +79,12 @@ def make_inputs(folder: Path, *, videos: int = 12, seeds: tuple[int, ...] = (0, 
         described = {
             "row": row, "title": title, "model": "bart" if row == "bart" else "summarizer", "encoder": encoder, "tuning": tuning,
             "control_of": control_of, "visual": visual, "study": "kitchen", "scale": "mini", "split": "test", "n_videos": videos,
-            "seeds": list(seeds), "feature_width": width, "latency_ms": 18.4,
+            "seeds": list(seeds), "feature_width": width, "latency_ms": 18.4, "device": "cpu",
+            "truncated": {"sources": 2 if row == "clipsum" else 0, "targets": 0},
             "parameters": {"trainable": 1_204_480, "total": 1_904_480},
             "metrics": score_row(pd.DataFrame(lines), resamples=100, seed=0), "signature": signature(),
-            "selection": {} if control_of else selection, "history": {} if control_of else history,
-            "protocol": {} if control_of else {"epochs": 16, "lr_new": 1e-3, "betas": [0.9, 0.999], "encoder": encoder},
+            "selection": selection, "history": history,
+            "protocol": {"epochs": 16, "lr_new": 1e-3, "betas": [0.9, 0.999], "encoder": encoder},
         }  # fmt: skip
         write_json(folder / "metrics" / f"{row}.json", described)
     lost = [{"video_id": "kitchen_train_0007", "split": "train", "reason": "the file ends in the middle of a frame"}]
@@ -229,7 +230,8 @@ def test_same_inputs_give_the_same_bytes_and_stale_files_go(inputs: Path, tmp_pa
     for row in SYSTEMS:  # the order of lines in a file is no information
         change_lines(inputs, row, lambda lines: lines.reverse())
     write(inputs, second)
-    names = ["curves.svg", "index.html", "scores.svg", "table.csv", "table.md", "table.tex"]
+    names = ["curves.csv", "curves.svg", "index.html", "scores.json", "scores.svg"]
+    names += ["table.csv", "table.md", "table.tex", "table.txt"]
     assert sorted(path.name for path in first.iterdir()) == sorted(path.name for path in second.iterdir()) == names
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
@@ -253,6 +255,21 @@ def test_csv_holds_every_figure_unrounded(inputs: Path) -> None:
         assert record["seeds"] == "0 1"
 
 
+def test_files_for_dvc_hold_headline_means_and_every_epoch(inputs: Path, tmp_path: Path) -> None:
+    out, results = write(inputs, tmp_path / "reports"), load(inputs)
+    scores = read_json(out / "scores.json")
+    assert list(scores) == ORDER
+    for row in results.rows:
+        means = {name: row.metrics.metrics[name].mean for name in ("rouge1", "rouge2", "rougeL")}
+        assert scores[row.name] == pytest.approx(means, abs=1e-4)
+    epochs = list(csv.DictReader((out / "curves.csv").open()))
+    assert len(epochs) == 6 * 2 * 5  # rows without the control, seeds, epochs
+    last = results.rows[0].metrics.history["1"][-1]
+    found = next(line for line in epochs if (line["row"], line["seed"], line["epoch"]) == ("bart", "1", "4"))
+    assert float(found["val_rouge2"]) == pytest.approx(last.val_rouge2, abs=1e-4)
+    assert (out / "table.txt").read_text() == plain_text(results) + "\n"
+
+
 def test_markdown_shows_the_figures_of_the_metrics_file(inputs: Path) -> None:
     lines = markdown(load(inputs)).splitlines()
     header = [cell.strip() for cell in lines[0].strip("|").split("|")]
@@ -267,7 +284,7 @@ def test_markdown_shows_the_figures_of_the_metrics_file(inputs: Path) -> None:
     assert dict(zip(header, cells["ClipSum, swapped frames"], strict=True))["R-1 paper"] == "–"
     tuned = dict(zip(header, cells["ClipSum, fine-tuned"], strict=True))
     assert (tuned["R-2 paper"], tuned["BLEU-4 paper"]) == ("6.0", "–")
-    assert "comparable to nothing outside this table" in lines[-1]
+    assert "Mini models on drawn videos: comparable to nothing outside this table." in lines[-1]
     assert "Study kitchen, test split, n = 12 videos, seeds 0, 1." in lines[-1]
 
 
@@ -275,6 +292,21 @@ def test_caption_of_full_scale_does_not_speak_of_mini_models(inputs: Path) -> No
     for row in SYSTEMS:
         change_metrics(inputs, row, lambda value: value.update(scale="full"))
     assert "comparable to nothing" not in markdown(load(inputs))
+
+
+def test_latency_names_its_device_or_says_that_devices_differ(inputs: Path) -> None:
+    assert "Latency: one summary, batch 1, on cpu." in markdown(load(inputs))
+    change_metrics(inputs, "clipsum", lambda value: value.update(device="some GPU"))
+    assert "batch 1; not all on the same device (cpu, some GPU)." in markdown(load(inputs))
+
+
+def test_mini_models_on_a_users_videos_are_not_said_to_see_drawn_videos(inputs: Path) -> None:
+    for row in SYSTEMS:
+        change_metrics(inputs, row, lambda value: value.update(study="my_videos"))
+    (inputs / "metrics" / "corpus.json").unlink()
+    text = markdown(load(inputs))
+    assert "Mini models pretrained on drawn pictures: comparable to nothing outside this table." in text
+    assert "drawn videos" not in text
 
 
 def test_the_papers_figure_stands_only_beside_the_papers_row() -> None:
@@ -359,7 +391,7 @@ def test_headline_and_verdicts_follow_the_figures(inputs: Path) -> None:
     best = max(results.rows[:-1], key=lambda row: row.metrics.metrics["rouge2"].mean)
     assert sentence.startswith(f"{best.metrics.title} has the highest ROUGE-2 of 6 systems")
     text_only, control = verdicts(results, resamples=300)
-    assert "ClipSum against BART (text only), which sees no frames: R-1 +" in text_only
+    assert "ClipSum minus BART (text only), which sees no frames, differs in R-1 by +" in text_only
     assert "scores higher than" in text_only
     assert control.startswith("Swapping the frames of ClipSum changes R-1 by −")
     assert "depend on what the frames show" in control
@@ -370,8 +402,20 @@ def test_a_control_equal_to_its_row_is_no_evidence(inputs: Path) -> None:
     scores = read_json(inputs / "metrics" / "clipsum.json")["metrics"]
     change_metrics(inputs, "clipsum_swapped", lambda value: value.update(metrics=scores))
     control = verdicts(load(inputs), resamples=300)[-1]
-    assert "changes R-1 by +0.00 [+0.00, +0.00]" in control
+    assert "changes R-1 by +0.00 [+0.00, +0.00] and R-2 by +0.00 [+0.00, +0.00]" in control
     assert "no evidence" in control
+
+
+def test_metrics_that_disagree_are_no_evidence_either_way(inputs: Path) -> None:
+    # the same words in reverse order: ROUGE-1 stays, ROUGE-2 falls
+    own = [json.loads(line) for line in (inputs / "predictions" / "clipsum.jsonl").read_text().splitlines()]
+    turned = [line | {"prediction": " ".join(reversed(line["prediction"].split()))} for line in own]
+    change_lines(inputs, "clipsum_swapped", lambda lines: lines.__setitem__(slice(None), turned))
+    scores = score_row(pd.DataFrame(turned), resamples=100, seed=0)
+    change_metrics(inputs, "clipsum_swapped", lambda value: value.update(metrics=scores))
+    control = verdicts(load(inputs), resamples=300)[-1]
+    assert "changes R-1 by +0.00 [+0.00, +0.00] and R-2 by −" in control
+    assert "no clear evidence either way" in control
 
 
 def test_optional_files_may_be_absent_and_the_page_says_so(inputs: Path, tmp_path: Path) -> None:
@@ -393,6 +437,8 @@ def test_page_shows_frames_lost_videos_protocol_and_signatures(inputs: Path, tmp
     assert "kitchen_test_0000" in html
     assert "kitchen_test_0011" in html
     assert "Without training of their own: ClipSum, swapped frames." in html
+    assert "ClipSum: sources 2, targets 0 cut at the token limit" in html
+    assert "swapped frames" not in (tmp_path / "reports" / "curves.svg").read_text()
 
 
 @pytest.mark.parametrize("image", ["not base64!", base64.b64encode(b"<svg onload=x>").decode()])

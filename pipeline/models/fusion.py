@@ -37,7 +37,8 @@ class CrossModalFusion(nn.Module):
         """Weights [B, T, M]: they sum to one over the real frames, and are zero everywhere for a video without frames."""
         scores_BTM = self.query(text_BTH) @ self.key(frames_BMH).transpose(1, 2) / text_BTH.shape[-1] ** 0.5
         scores_BTM = scores_BTM.masked_fill(~mask_BM[:, None], torch.finfo(scores_BTM.dtype).min)
-        return scores_BTM.softmax(dim=-1) * mask_BM[:, None]
+        weights_BTM: Tensor = scores_BTM.softmax(dim=-1) * mask_BM[:, None]
+        return weights_BTM
 
     def forward(self, text_BTH: Tensor, frames_BMH: Tensor, mask_BM: Tensor) -> Tensor:
         """Fused text states [B, T, H]."""

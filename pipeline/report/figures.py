@@ -61,16 +61,16 @@ def curves_svg(results: Results) -> str | None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    rows = [row for row in results.rows if row.metrics.history]
+    rows = [row for row in results.trained if row.metrics.history]
     if not rows:
         return None
     epochs = [epoch for row in rows for history in row.metrics.history.values() for epoch in history]
     highest_loss = max(max(epoch.train_loss, epoch.val_loss) for epoch in epochs)
     highest_rouge = max(*(epoch.val_rouge2 for epoch in epochs), 1.0)
-    columns = min(4, len(rows))
+    columns = 4  # always, so that few rows are not drawn larger and the legend fits
     bands = -(-len(rows) // columns)
     with rc_context({**_STYLE, "svg.hashsalt": "curves"}):
-        figure = Figure(figsize=(max(2.9 * columns, 5.8), 3.2 * bands + 0.4), layout="constrained")
+        figure = Figure(figsize=(11.5, 3.2 * bands + 0.4), layout="constrained")
         panels = figure.subplots(2 * bands, columns, squeeze=False, sharex="col")
         for axes in panels.flat:
             axes.set_visible(False)

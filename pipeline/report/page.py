@@ -26,7 +26,8 @@ _MINUS = "−"
 def write_report(*, predictions: Path, metrics: Path, out: Path, resamples: int) -> str:
     """Check both input folders, then replace the folder `out` as a whole; returns the plain-text table.
 
-    The folder has `table.md`, `table.csv`, `table.tex`, `index.html`, `scores.svg` and, if any row has a history, `curves.svg`.
+    The folder has `table.md`, `.csv`, `.tex` and `.txt`, `index.html`, `scores.svg`, if any row has a history `curves.svg`, and
+    for DVC's own comparisons `scores.json` and `curves.csv`.
     The same inputs give the same bytes. Inconsistent inputs are a `ValueError` and leave `out` as it was.
     """
     results = load_results(predictions=predictions, metrics=metrics)
@@ -35,6 +36,9 @@ def write_report(*, predictions: Path, metrics: Path, out: Path, resamples: int)
         "table.md": tables.markdown(results),
         "table.csv": tables.comma_separated(results),
         "table.tex": tables.latex(results),
+        "table.txt": tables.plain_text(results) + "\n",
+        "scores.json": tables.headline_scores(results),
+        "curves.csv": tables.curves(results),
         "scores.svg": scores,
         "index.html": render_page(results, scores=scores, curves=curves, resamples=resamples),
     }
@@ -75,8 +79,9 @@ def render_page(results: Results, *, scores: str, curves: str | None, resamples:
         reference=reference.metrics.title if reference else None,
         differences=[_difference(reference, row, resamples) for row in results.rows if row is not reference] if reference else [],
         resamples=resamples,
-        training=[line for row in results.rows for line in _training(row)],
-        untrained=[row.metrics.title for row in results.rows if not row.metrics.history],
+        training=[line for row in results.trained for line in _training(row)],
+        untrained=[row.metrics.title for row in results.rows if row.metrics.control_of or not row.metrics.history],
+        truncated=_truncated(results),
         examples=_examples(results),
         with_frames=results.storyboards is not None,
         corpus=results.corpus,
@@ -110,31 +115,42 @@ def headline(results: Results, *, resamples: int) -> str:
 
 
 def verdicts(results: Results, *, resamples: int) -> list[str]:
-    """One sentence for each row without frames and each control: does vision matter, as far as ROUGE-1 shows?"""
+    """One sentence for each row without frames and each control: does vision matter, as far as ROUGE-1 and ROUGE-2 show?"""
     sentences = []
     clipsum = results.find("clipsum")
     for row in results.rows:
         title, origin = row.metrics.title, results.find(row.metrics.control_of) if row.metrics.control_of else None
         if origin is not None:
-            found = paired_difference(row.rouge["rouge1"], origin.rouge["rouge1"], resamples=resamples, seed=_SEED)
             action = {"swapped": "Swapping the frames", "none": "Taking the frames away"}.get(
                 row.metrics.visual, f"The control {title}"
             )
-            if not found.excludes_zero:
-                verdict = "the interval includes zero, so there is no evidence that the summaries depend on what the frames show"
-            elif found.mean < 0:
-                verdict = "the score falls, so the summaries depend on what the frames show"
-            else:
-                verdict = "the score rises, so the frames do not help"
-            sentences.append(f"{action} of {origin.metrics.title} changes R-1 by {signed(found)}: {verdict}.")
+            figures_text, direction = _two_metrics(row, origin, resamples)
+            verdict = {
+                -1: "the scores fall, so the summaries depend on what the frames show",
+                0: "both intervals include zero, so there is no evidence that the summaries depend on what the frames show",
+                1: "the scores rise, so the frames do not help",
+                None: "the two do not agree, so this is no clear evidence either way",
+            }[direction]
+            sentences.append(f"{action} of {origin.metrics.title} changes {figures_text}: {verdict}.")
         elif clipsum is not None and row.metrics.visual == "none":
-            found = paired_difference(clipsum.rouge["rouge1"], row.rouge["rouge1"], resamples=resamples, seed=_SEED)
-            if not found.excludes_zero:
-                verdict = "the interval includes zero, so no gain over a system without frames is shown"
-            else:
-                verdict = f"it scores {'higher' if found.mean > 0 else 'lower'} than a system without frames"
-            sentences.append(f"{clipsum.metrics.title} against {title}, which sees no frames: R-1 {signed(found)}: {verdict}.")
+            figures_text, direction = _two_metrics(clipsum, row, resamples)
+            verdict = {
+                -1: "it scores lower than a system without frames",
+                0: "both intervals include zero, so no gain over a system without frames is shown",
+                1: "it scores higher than a system without frames",
+                None: "the two do not agree, so this is no clear evidence either way",
+            }[direction]
+            sentences.append(
+                f"{clipsum.metrics.title} minus {title}, which sees no frames, differs in {figures_text}: {verdict}."
+            )
     return sentences
+
+
+def _two_metrics(a: Row, b: Row, resamples: int) -> tuple[str, int | None]:
+    """`a - b` in ROUGE-1 and ROUGE-2 as text, and their common direction: 1, -1, 0 for neither, None where they disagree."""
+    found = [paired_difference(a.rouge[name], b.rouge[name], resamples=resamples, seed=_SEED) for name in ("rouge1", "rouge2")]
+    directions = {(1 if each.mean > 0 else -1) if each.excludes_zero else 0 for each in found}
+    return f"R-1 by {signed(found[0])} and R-2 by {signed(found[1])}", directions.pop() if len(directions) == 1 else None
 
 
 def signed(difference: Difference) -> str:
@@ -211,6 +227,12 @@ def _examples(results: Results) -> list[dict[str, Any]]:
     return examples
 
 
+def _truncated(results: Results) -> list[str]:
+    """Which rows cut how many test texts at their token limits."""
+    counted = [(row.metrics.title, row.metrics.truncated) for row in results.trained]
+    return [f"{title}: {_plain(counts)} cut at the token limit" for title, counts in counted if any(counts.values())]
+
+
 def _checked_image(image: str, video: str) -> str:
     try:
         data = base64.b64decode(image, validate=True)
@@ -225,7 +247,7 @@ def _checked_image(image: str, video: str) -> str:
 
 def _protocol(results: Results) -> dict[str, Any]:
     """Training parameters: those that all trained rows share, and the others with a value per row."""
-    rows = [row for row in results.rows if row.metrics.protocol]
+    rows = [row for row in results.trained if row.metrics.protocol]
     keys = list(dict.fromkeys(key for row in rows for key in row.metrics.protocol))
     values = {
         key: [_plain(row.metrics.protocol[key]) if key in row.metrics.protocol else tables.NO_VALUE for row in rows]

@@ -54,7 +54,7 @@ class Epoch(Block):
 
 
 class RowMetrics(Block):
-    """One `metrics/<row>.json`. Keys of `selection` and `history` are seeds; both are empty for a row that is not trained."""
+    """One `metrics/<row>.json`. Keys of `selection` and `history` are seeds; a control has those of the row it controls."""
 
     row: str
     title: str
@@ -71,6 +71,8 @@ class RowMetrics(Block):
     feature_width: int | None
     parameters: Parameters
     latency_ms: float
+    device: str = ""
+    truncated: dict[str, int] = Field(default_factory=dict)
     metrics: dict[str, Score]
     signature: dict[str, Any]
     selection: dict[str, Selection] = Field(default_factory=dict)
@@ -137,6 +139,11 @@ class Results:
     def shared(self) -> RowMetrics:
         """Any row, for what all rows have in common: study, scale, split, number of videos, seeds, signature."""
         return self.rows[0].metrics
+
+    @property
+    def trained(self) -> tuple[Row, ...]:
+        """Rows with a training of their own; controls show the same checkpoints other frames."""
+        return tuple(row for row in self.rows if row.metrics.control_of is None)
 
     def find(self, name: str) -> Row | None:
         return next((row for row in self.rows if row.name == name), None)

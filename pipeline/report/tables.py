@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 
 from pipeline.metrics import METRICS
@@ -60,11 +61,12 @@ def caption(results: Results) -> list[str]:
     sentences = [
         f"Study {shared.study}, {shared.split} split, n = {shared.n_videos} videos, seeds {seeds}.",
         "Mean over seeds with a 95 % interval: percentile bootstrap over videos; training seeds are not resampled.",
-        "Scale 0 to 100; METEOR is nltk's without WordNet. Latency: one summary, batch 1.",
+        f"Scale 0 to 100; METEOR is nltk's without WordNet. Latency: one summary, batch 1{_devices(results)}.",
         LABEL,
     ]
     if shared.scale == "mini":
-        sentences.insert(1, "Mini models on drawn videos: comparable to nothing outside this table.")
+        what = "on drawn videos" if shared.study == "kitchen" else "pretrained on drawn pictures"
+        sentences.insert(1, f"Mini models {what}: comparable to nothing outside this table.")
     return sentences
 
 
@@ -118,6 +120,26 @@ def latex(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
+def headline_scores(results: Results) -> str:
+    """A few means per row as JSON: what `dvc metrics diff` and `dvc exp show` compare."""
+    scores = {
+        row.metrics.row: {name: round(row.metrics.metrics[name].mean, 4) for name in PAPER_METRICS[:3]} for row in results.rows
+    }
+    return json.dumps(scores, indent=2) + "\n"
+
+
+def curves(results: Results) -> str:
+    """One line per row, seed and epoch as CSV: what `dvc plots` draws. Controls are not trained and have none."""
+    lines = ["row,seed,epoch,train_loss,val_loss,val_rouge2"]
+    for row in results.rows:
+        if row.metrics.control_of is None:
+            for seed, history in row.metrics.history.items():
+                lines += [
+                    f"{row.metrics.row},{seed},{e.epoch},{e.train_loss:.6f},{e.val_loss:.6f},{e.val_rouge2:.4f}" for e in history
+                ]
+    return "\n".join(lines) + "\n"
+
+
 def plain_text(results: Results) -> str:
     """A compact table for the terminal: system, encoder, R-1, R-2, R-L with intervals."""
     header = ["system", "encoder", "R-1", "R-2", "R-L"]
@@ -133,6 +155,13 @@ def plain_text(results: Results) -> str:
     shared = results.shared
     return "\n".join(
         [*text, f"{shared.study}, {shared.split} split, n = {shared.n_videos}, {len(shared.seeds)} seeds; [95 % interval]"]
+    )
+
+
+def _devices(results: Results) -> str:
+    devices = sorted({row.metrics.device for row in results.rows} - {""})
+    return (
+        f", on {devices[0]}" if len(devices) == 1 else f"; not all on the same device ({', '.join(devices)})" if devices else ""
     )
 
 
@@ -163,6 +192,7 @@ def _record(row: Row, names: Sequence[str]) -> dict[str, object]:
         "parameters_total": metrics.parameters.total,
         "parameters_trainable": metrics.parameters.trainable,
         "latency_ms": metrics.latency_ms,
+        "device": metrics.device,
     }
 
 

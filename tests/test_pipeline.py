@@ -1,0 +1,196 @@
+"""The real `dvc repro` in a copy of the project, on a tiny study: what re-runs after which change, and after a kill."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parent.parent
+STAGES = 17
+TINY = {
+    "dataset": {"train": 12, "validation": 4, "test": 4, "width": 96, "height": 72},
+    "pretrain": {"pictures": 160, "clip_epochs": 1, "resnet_epochs": 1, "recipes": 20, "bart_epochs": 1, "vocabulary": 400},
+    "frames": {"count": 4, "short_side": 64},
+    "train": {"epochs": 4, "patience": 4, "batch_size": 4},
+    "generate": {"beams": 2, "max_tokens": 8},
+}
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+
+class Project:
+    """A copy of the project whose study is `tiny`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "OMP_NUM_THREADS": "2",
+            "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@example.org",
+            "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@example.org",
+        }  # fmt: skip
+        for name in ("MLFLOW_TRACKING_URI", "DVC_ROOT", "PYTHONDONTWRITEBYTECODE"):
+            self.environment.pop(name, None)
+        tracked = subprocess.run(
+            ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        for name in tracked.stdout.splitlines():
+            if name.split("/")[0] not in ("metrics", "predictions", "reports", "dvc.lock") and (ROOT / name).exists():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        (folder / "data" / "inputs" / "tiny").mkdir()
+        (folder / "data" / "inputs" / "tiny" / "README.md").write_text("nothing to supply\n")
+        self.edit("params.yaml", make_tiny)
+        self.run("git", "init", "-q")
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-qm", "copy")
+
+    def run(self, *command: str) -> str:
+        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    def repro(self) -> set[str]:
+        """Run the pipeline; the stages that really ran."""
+        return set(re.findall(r"Running stage '([^']+)'", self.run("dvc", "repro")))
+
+    def edit(self, name: str, change: Callable[[Any], None]) -> None:
+        yaml = YAML()
+        path = self.folder / name
+        content = yaml.load(path.read_text())
+        change(content)
+        with path.open("w") as stream:
+            yaml.dump(content, stream)
+
+
+def make_tiny(params: Any) -> None:
+    study = params["studies"]["kitchen"]
+    for block, changes in TINY.items():
+        study[block].update(changes)
+    study["seeds"] = [0]
+    study["bootstrap_resamples"] = 100
+    params["studies"] = {"tiny": study}
+    params["study"] = "tiny"
+
+
+def set_value(*keys: str, value: Any) -> Callable[[Any], None]:
+    def change(content: Any) -> None:
+        for key in keys[:-1]:
+            content = content[key]
+        content[keys[-1]] = value
+
+    return change
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project(tmp_path_factory.mktemp("project"))
+    assert len(project.repro()) == STAGES
+    return project
+
+
+def stages(kind: str, *rows: str) -> set[str]:
+    return {f"{kind}@{row}" for row in rows}
+
+
+ROWS = ("bart", "resnet152", "clipsum", "clipsum_finetuned")
+STUDIED = ("clipsum", "clipsum_finetuned")
+VISUAL = ("resnet152", *STUDIED)
+
+
+def test_a_change_re_runs_what_it_touches_and_nothing_else(project: Project) -> None:
+    study = ("studies", "tiny")
+    assert project.repro() == set()
+
+    project.edit("params.yaml", set_value("runtime", "extraction_batch_size", value=7))
+    assert project.repro() == set()
+
+    project.edit("params.yaml", set_value("encoder", value="resnet152"))
+    assert project.repro() == stages("train", *STUDIED) | stages("evaluate", *STUDIED, "clipsum_swapped") | {"report"}
+    project.edit("params.yaml", set_value("encoder", value="clip_vit_b32"))
+    assert project.repro() == set(), "switching back takes the results of before"
+
+    project.edit("params.yaml", set_value(*study, "finetune", "lr_tower", value=5e-5))
+    assert project.repro() == {"train@clipsum_finetuned", "evaluate@clipsum_finetuned", "report"}
+
+    project.edit("params.yaml", set_value(*study, "train", "lr_new", value=3e-3))
+    assert project.repro() == stages("train", *ROWS) | stages("evaluate", *ROWS, "clipsum_swapped") | {"report"}
+
+    project.edit("params.yaml", set_value(*study, "frames", "count", value=3))
+    assert project.repro() == (
+        {"sample_frames", "extract_features@clip_vit_b32", "extract_features@resnet152", "report"}
+        | stages("train", *VISUAL)
+        | stages("evaluate", *VISUAL, "clipsum_swapped")
+    )
+
+    def add_row(content: Any) -> None:
+        row = dict(content["stages"]["train"]["foreach"]["resnet152"]) | {"title": "A second ResNet row", "trained": "second"}
+        content["stages"]["train"]["foreach"]["second"] = row
+
+    project.edit("dvc.yaml", add_row)
+    assert project.repro() == {"train@second", "evaluate@second", "report"}
+    assert "A second ResNet row" in (project.folder / "reports" / "table.md").read_text()
+
+
+def test_a_stage_killed_midway_goes_on_and_ends_the_same(project: Project) -> None:
+    weights = project.folder / "models" / "clipsum" / "seeds" / "0" / "model.safetensors"
+    whole = sha256(weights.read_bytes()).hexdigest()
+    command = ["dvc", "repro", "--single-item", "--force", "train@clipsum"]
+    process = subprocess.Popen(
+        command,
+        cwd=project.folder,
+        env=project.environment,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    scratch = project.folder / ".scratch"
+    deadline = time.monotonic() + 120
+    while not list(scratch.glob("train.clipsum/*/work-0/last.pt")):
+        assert time.monotonic() < deadline and process.poll() is None, "training ended before it could be killed"
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not weights.exists()
+    output = project.run("dvc", "repro", "train@clipsum")
+    assert "Running stage 'train@clipsum'" in output
+    assert "seed 0: goes on after epoch" in output
+    assert sha256(weights.read_bytes()).hexdigest() == whole
+    assert not list(scratch.glob("train.clipsum/*/work-0")), "scratch of a finished stage is removed"
+
+
+def test_an_error_in_params_stops_before_any_stage_works(project: Project) -> None:
+    params = project.folder / "params.yaml"
+    before = params.read_text()
+    for text, key in (("encoder: clip_vit_b32", "encoder: clip_vit_b33"), ("fps: 6", "fps: -6")):
+        assert text in before
+        params.write_text(before.replace(text, key))
+        done = subprocess.run(
+            ["dvc", "repro"], cwd=project.folder, env=project.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode != 0
+        assert key.split(":")[0] in done.stderr
+    params.write_text(before)
+
+
+def test_runs_are_logged_in_one_experiment(project: Project) -> None:
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
+    (experiment,) = [found for found in client.search_experiments() if found.name == "tiny"]
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    parents = {run.info.run_name for run in runs if "mlflow.parentRunId" not in run.data.tags}
+    assert {*ROWS, "clipsum_swapped"} <= parents
+    nested = [run for run in runs if "mlflow.parentRunId" in run.data.tags and run.data.tags["dvc.row"] == "clipsum"]
+    assert nested
+    assert all("test_rouge1" in run.data.metrics for run in nested if run.info.status == "FINISHED")
+    assert any(len(client.get_metric_history(run.info.run_id, "val_rouge2")) > 1 for run in nested)
