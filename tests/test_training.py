@@ -156,7 +156,8 @@ def test_rates_decay_by_steps_and_the_tower_warms_up() -> None:
 def test_accumulated_small_batches_step_like_one_large_batch(task: Task, tmp_path: Path) -> None:
     """Without dropout and with sources of one length, two batches of four accumulate to the gradient of eight."""
     steady = replace(task, create=lambda: create(
-        "clipsum", text_folder=tmp_path / "bart", settings=toys.model_settings(dropout=0.0), feature_width=toys.WIDTH, max_frames=toys.FRAMES
+        "clipsum", text_folder=tmp_path / "bart", settings=toys.model_settings(dropout=0.0),
+        feature_width=toys.WIDTH, max_frames=toys.FRAMES,
     ))  # fmt: skip
     sources = [[0, 5 + row, 6 + row, 7 + row, 2] for row in range(8)]
     train = replace(

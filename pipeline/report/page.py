@@ -140,9 +140,7 @@ def verdicts(results: Results, *, resamples: int) -> list[str]:
                 1: "it scores higher than a system without frames",
                 None: "the two do not agree, so this is no clear evidence either way",
             }[direction]
-            sentences.append(
-                f"{clipsum.metrics.title} minus {title}, which sees no frames, differs in {figures_text}: {verdict}."
-            )
+            sentences.append(f"{clipsum.metrics.title} differs from {title}, which sees no frames, in {figures_text}: {verdict}.")
     return sentences
 
 
