@@ -71,9 +71,7 @@ def main() -> None:
         run_shards(generate, shards, folder=scratch, workers=1, unit="seed", title=f"evaluate {name}")
         predictions = Path("predictions") / f"{name}.jsonl"
         write_text(predictions, "".join((scratch / shard.name).read_text(encoding="utf-8") for shard in shards))
-    scores = score_row(
-        pd.read_json(predictions, lines=True, dtype=False, convert_dates=False), resamples=study.bootstrap_resamples, seed=0
-    )
+    scores = score_row(pd.read_json(predictions, lines=True, dtype=False), resamples=study.bootstrap_resamples, seed=0)
     system = load(folder / "seeds" / str(seeds[0])).to(device)
     latency = latency_ms(system, examples, visual, settings=study.generate, device=device)
     if row.tuning == "frozen":
