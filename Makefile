@@ -46,7 +46,7 @@ test: setup ## lint, types and tests
 retest: setup ## the real pipeline on a tiny study: what re-runs after which change, and after a kill (15 minutes)
 	pytest -m slow
 
-bench: setup ## time sampling, extraction and the demo's stages on this machine
+bench: setup ## time frame sampling against OpenCV on this machine
 	python -m benchmarks.sampling
 
 ui: setup ## browse runs, curves and artifacts in MLflow; PORT=5000
