@@ -21,7 +21,7 @@ from pipeline.params import KitchenDataset
 from pipeline.shards import fingerprint, publish, run_shards, scratch_folder, split_into_shards
 
 FIRST_RECIPE_TYPE = 101  # YouCook2 counts from here
-VERSION = 1  # raise it when drawings or texts change, so that no unfinished older work is mixed in
+VERSION = 2  # raise it when drawings or texts change, so that no unfinished older work is mixed in
 SHARD_SIZE = 8
 
 

@@ -144,11 +144,11 @@ def draw_recipes(count: int, *, seed: int, bucket: str) -> list[Recipe]:
 def _draw_recipe(random: Random, bucket: str) -> Recipe | None:
     dish = random.choice(DISHES)
     style = random.choice(STYLES)
-    names = random.sample(INGREDIENTS, random.choice((3, 4)))
+    names = random.sample(INGREDIENTS, random.choice((2, 3, 3)))
     if bucket_of(dish, names) != bucket:
         return None
-    length = random.choice((4, 4, 5, 5, 6))
-    prepared = random.choice((2, 3)) if length > 4 else 2
+    length = random.choice((3, 4, 4, 5))
+    prepared = 2 if length > 3 else 1
     half = "pretraining" if bucket == "pretraining" else "summarisation"
     steps: list[Step] = []
     for position in range(length):
