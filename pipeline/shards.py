@@ -14,6 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,15 @@ def scratch_folder(stage: str, key: str) -> Iterator[Path]:
         yield folder
 
 
-def run_shards(work: Work, shards: Sequence[Shard], *, folder: Path, workers: int, unit: str, title: str) -> list[dict[str, Any]]:
-    """Call `work(shard.items, temporary_path)` for every shard that is not done, in `workers` spawned processes.
+def run_shards(
+    work: Work, shards: Sequence[Shard], *, folder: Path, workers: int, unit: str, title: str, preload: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Call `work(shard.items, temporary_path)` for every shard that is not done, in `workers` processes.
 
     `work` must be picklable and write a file or folder at the path it is given; the dictionary it returns is kept as the
     shard's summary. Returns the summaries of all shards in order. Processes are spawned, not forked: FFmpeg and
-    PyTorch hold threads and locks that do not survive a fork.
+    PyTorch hold threads and locks that do not survive a fork. With `preload` they are forked from a server that has
+    imported those modules and done nothing else, so that slow imports are paid for, and kept in memory, once.
     """
     todo = [shard for shard in shards if not _mark(folder, shard).exists()]
     total = sum(len(shard.items) for shard in shards)
@@ -75,7 +79,7 @@ def run_shards(work: Work, shards: Sequence[Shard], *, folder: Path, workers: in
                 _run_one(work, shard, folder)
                 bar.update(len(shard.items))
         elif todo:
-            with ProcessPoolExecutor(min(workers, len(todo)), mp_context=get_context("spawn")) as pool:
+            with ProcessPoolExecutor(min(workers, len(todo)), mp_context=_context(preload)) as pool:
                 pending: dict[Future[None], Shard] = {pool.submit(_run_one, work, shard, folder): shard for shard in todo}
                 while pending:
                     finished, _ = wait(pending, return_when=FIRST_COMPLETED)
@@ -101,6 +105,14 @@ def publish(folder: Path, names: Sequence[str], out: Path) -> None:
     shutil.rmtree(out, ignore_errors=True)
     os.replace(temporary, out)
     shutil.rmtree(folder)
+
+
+def _context(preload: Sequence[str]) -> BaseContext:
+    if not preload:
+        return get_context("spawn")
+    server = get_context("forkserver")
+    server.set_forkserver_preload(list(preload))
+    return server
 
 
 def _run_one(work: Work, shard: Shard, folder: Path) -> None:

@@ -24,7 +24,7 @@ from pipeline.generation import latency_ms, summarise, tower_latency_ms
 from pipeline.metrics import score_row, signature
 from pipeline.models.summarizer import load
 from pipeline.params import load_params
-from pipeline.rows import CORPUS, TEXT_MODEL, count_parameters, input_digests, open_visual, read_row, write_row
+from pipeline.rows import CORPUS, TEXT_MODEL, count_parameters, input_digests, open_visual, read_row
 from pipeline.shards import Shard, file_sha256, fingerprint, run_shards, scratch_folder
 from pipeline.visual import swap_videos
 
@@ -108,7 +108,7 @@ def main() -> None:
             "protocol": trained["protocol"],
         },
     )
-    _track(params.study, name, folder, trained, scores, [predictions, metrics], write_row(row), control_of=control_of)
+    _track(params.study, name, folder, trained, scores, [predictions, metrics])
     print(
         f"{name}: n {len(examples)}, " + ", ".join(f"{key} {scores[key]['mean']:.2f}" for key in ("rouge1", "rouge2", "rougeL"))
     )
@@ -121,10 +121,7 @@ def _line(video_id: str, seed: int, prediction: str, reference: str) -> str:
     )
 
 
-def _track(
-    study: str, name: str, folder: Path, trained: dict[str, Any], scores: dict[str, Any], files: Sequence[Path],
-    row: dict[str, Any], *, control_of: str | None,
-) -> None:  # fmt: skip
+def _track(study: str, name: str, folder: Path, trained: dict[str, Any], scores: dict[str, Any], files: Sequence[Path]) -> None:
     """Add test metrics and artifacts to the row's run; a control, which trains nothing, has a run of its own."""
     stage = f"evaluate@{name}"
     record = Path("models") / name / "mlflow_run.json"

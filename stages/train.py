@@ -2,7 +2,7 @@
 
 python -m stages.train --row clipsum --model clipsum --encoder clip_vit_b32 --tuning frozen
 
-On a CPU the seeds train side by side, one process per core; on a GPU one after another.
+On a CPU the seeds train side by side, a process and a thread each; on a GPU one after another.
 """
 
 import argparse
@@ -37,7 +37,8 @@ def main() -> None:
     key = fingerprint(write_row(row), protocol, input_digests(row), params.runtime.device)
     seeds = params.current.seeds
     on_cpu = choose_device(params.runtime.device).type == "cpu"
-    workers = min(params.runtime.processes, len(seeds)) if on_cpu else 1
+    # Up to two seeds a core: with three seeds on two cores none is left to train alone.
+    workers = min(2 * params.runtime.processes, len(seeds)) if on_cpu else 1
     out = Path("models") / row.name
     with scratch_folder(f"train.{row.name}", key) as folder:
         run = tracking.row_run(
@@ -50,7 +51,9 @@ def main() -> None:
             with curves(row_run, folder, seeds):
                 threads = max(1, params.runtime.processes // workers)
                 work = partial(train_shard, row=row, folder=folder, threads=threads)
-                results = run_shards(work, shards, folder=folder, workers=workers, unit="seed", title=f"train {row.name}")
+                results = run_shards(
+                    work, shards, folder=folder, workers=workers, unit="seed", title=f"train {row.name}", preload=["stages.train"]
+                )
             write_json(folder / "row.json", {"row": write_row(row), "protocol": protocol, "seeds": results, "fingerprint": key})
             row_run.save_record(out / "mlflow_run.json")
             publish(folder, [*(shard.name for shard in shards), "row.json"], out / "seeds")
