@@ -1,19 +1,21 @@
 """A row of the comparison table: which system, which encoder, how it is tuned, and what it reads.
 
 `dvc.yaml` declares the rows; `train` writes the row beside its checkpoints, so that `evaluate` needs its name only.
+Importing this module is quick: what takes seconds to import comes in where it is used.
 """
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.atomic import read_json
 from pipeline.encoders import build_tower, check_encoder_name, load_encoder, read_spec
-from pipeline.features import frames_per_video
-from pipeline.models.summarizer import Summarizer, create
 from pipeline.params import Study
 from pipeline.shards import file_sha256
-from pipeline.visual import VisualStore, open_features, open_pixels
+
+if TYPE_CHECKING:
+    from pipeline.models.summarizer import Summarizer
+    from pipeline.visual import VisualStore
 
 CORPUS = Path("data/corpus/corpus.parquet")
 FRAMES = Path("data/frames")
@@ -44,15 +46,19 @@ class Row:
         return WEIGHTS / self.encoder
 
 
-def open_visual(row: Row) -> VisualStore | None:
+def open_visual(row: Row) -> "VisualStore | None":
     """What the row looks at: nothing, its encoder's features, or frames as pixels."""
+    from pipeline.visual import open_features, open_pixels
+
     if row.tuning == "none":
         return None
     return open_features(FEATURES / row.encoder) if row.tuning == "frozen" else open_pixels(FRAMES, read_spec(row.weights))
 
 
-def create_system(row: Row, study: Study, visual: VisualStore | None) -> Summarizer:
+def create_system(row: Row, study: Study, visual: "VisualStore | None") -> "Summarizer":
     """The untrained system of a row, from pretrained parts."""
+    from pipeline.models.summarizer import create
+
     if visual is None:
         return create(row.model, text_folder=TEXT_MODEL, settings=study.model)
     if row.tuning == "frozen":
@@ -77,13 +83,15 @@ def input_digests(row: Row) -> dict[str, Any]:
     if row.tuning == "frozen":
         digests["features"] = [file_sha256(path) for path in sorted((FEATURES / row.encoder).glob("*.parquet"))]
     if row.tuning == "finetuned":
+        from pipeline.features import frames_per_video
+
         digests["frames"] = [file_sha256(path) for path in sorted(FRAMES.glob("*.parquet"))]
         digests["frames_per_video"] = frames_per_video(FRAMES)
         digests["tower"] = file_sha256(row.weights / "tower.safetensors")
     return digests
 
 
-def count_parameters(row: Row, system: Summarizer) -> dict[str, int]:
+def count_parameters(row: Row, system: "Summarizer") -> dict[str, int]:
     """Trainable and total parameters of the whole system, a frozen encoder included."""
     total = sum(parameter.numel() for parameter in system.parameters())
     if row.tuning == "frozen":

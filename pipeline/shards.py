@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.context import BaseContext
+from multiprocessing import forkserver, get_context
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +60,14 @@ def scratch_folder(stage: str, key: str) -> Iterator[Path]:
 
 
 def run_shards(
-    work: Work, shards: Sequence[Shard], *, folder: Path, workers: int, unit: str, title: str, preload: Sequence[str] = ()
+    work: Work, shards: Sequence[Shard], *, folder: Path, workers: int, unit: str, title: str, forked: bool = False
 ) -> list[dict[str, Any]]:
     """Call `work(shard.items, temporary_path)` for every shard that is not done, in `workers` processes.
 
     `work` must be picklable and write a file or folder at the path it is given; the dictionary it returns is kept as the
     shard's summary. Returns the summaries of all shards in order. Processes are spawned, not forked: FFmpeg and
-    PyTorch hold threads and locks that do not survive a fork. With `preload` they are forked from a server that has
-    imported those modules and done nothing else, so that slow imports are paid for, and kept in memory, once.
+    PyTorch hold threads and locks that do not survive a fork. With `forked` they come from the server of
+    `start_server`, which has imported modules and done nothing else.
     """
     todo = [shard for shard in shards if not _mark(folder, shard).exists()]
     total = sum(len(shard.items) for shard in shards)
@@ -79,7 +78,9 @@ def run_shards(
                 _run_one(work, shard, folder)
                 bar.update(len(shard.items))
         elif todo:
-            with ProcessPoolExecutor(min(workers, len(todo)), mp_context=_context(preload)) as pool:
+            with ProcessPoolExecutor(
+                min(workers, len(todo)), mp_context=get_context("forkserver" if forked else "spawn")
+            ) as pool:
                 pending: dict[Future[None], Shard] = {pool.submit(_run_one, work, shard, folder): shard for shard in todo}
                 while pending:
                     finished, _ = wait(pending, return_when=FIRST_COMPLETED)
@@ -90,6 +91,15 @@ def run_shards(
                             raise error
                         bar.update(len(shard.items))
     return [read_json(_mark(folder, shard)) for shard in shards]
+
+
+def start_server(modules: Sequence[str]) -> None:
+    """Start a server process that imports `modules` while the caller goes on; `run_shards(forked=True)` forks from it.
+
+    So slow imports are paid for, and kept in memory, once for all processes.
+    """
+    forkserver.set_forkserver_preload(list(modules))
+    forkserver.ensure_running()
 
 
 def publish(folder: Path, names: Sequence[str], out: Path) -> None:
@@ -105,14 +115,6 @@ def publish(folder: Path, names: Sequence[str], out: Path) -> None:
     shutil.rmtree(out, ignore_errors=True)
     os.replace(temporary, out)
     shutil.rmtree(folder)
-
-
-def _context(preload: Sequence[str]) -> BaseContext:
-    if not preload:
-        return get_context("spawn")
-    server = get_context("forkserver")
-    server.set_forkserver_preload(list(preload))
-    return server
 
 
 def _run_one(work: Work, shard: Shard, folder: Path) -> None:

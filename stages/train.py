@@ -11,19 +11,20 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from pipeline import tracking
 from pipeline.atomic import read_json, write_json
-from pipeline.batches import load_tokenizer, read_examples
 from pipeline.corpus import read_corpus
 from pipeline.device import choose_device
 from pipeline.params import Params, load_params
 from pipeline.rows import CORPUS, TEXT_MODEL, Row, create_system, input_digests, open_visual, write_row
-from pipeline.shards import Shard, file_sha256, fingerprint, publish, run_shards, scratch_folder
-from pipeline.training import Epoch, Task, train_seed
+from pipeline.shards import Shard, file_sha256, fingerprint, publish, run_shards, scratch_folder, start_server
+
+if TYPE_CHECKING:
+    from pipeline.training import Epoch, Task
+
+PRELOAD = ("pipeline.batches", "pipeline.rows", "pipeline.training")  # what takes seconds to import
 
 
 def main() -> None:
@@ -32,6 +33,8 @@ def main() -> None:
         parser.add_argument(f"--{option}", required=True)
     arguments = parser.parse_args()
     params = load_params()
+    if len(params.current.seeds) > 1 and params.runtime.device != "cuda":
+        start_server(PRELOAD)
     row = Row(name=arguments.row, model=arguments.model, encoder=arguments.encoder, tuning=arguments.tuning)
     protocol = row_protocol(row, params)
     key = fingerprint(write_row(row), protocol, input_digests(row), params.runtime.device)
@@ -52,7 +55,7 @@ def main() -> None:
                 threads = max(1, params.runtime.processes // workers)
                 work = partial(train_shard, row=row, folder=folder, threads=threads)
                 results = run_shards(
-                    work, shards, folder=folder, workers=workers, unit="seed", title=f"train {row.name}", preload=["stages.train"]
+                    work, shards, folder=folder, workers=workers, unit="seed", title=f"train {row.name}", forked=True
                 )
             write_json(folder / "row.json", {"row": write_row(row), "protocol": protocol, "seeds": results, "fingerprint": key})
             row_run.save_record(out / "mlflow_run.json")
@@ -95,13 +98,17 @@ def curves(row_run: tracking.RowRun, folder: Path, seeds: Sequence[int]) -> Iter
 
 def train_shard(items: Sequence[Any], path: Path, *, row: Row, folder: Path, threads: int) -> dict[str, Any]:
     """Train one seed into `path`; runs in a process of its own on a CPU."""
+    import torch
+
+    from pipeline.training import train_seed
+
     (seed,) = items
     params = load_params()
     if choose_device(params.runtime.device).type == "cpu":
         torch.set_num_threads(threads)
     epochs: list[Epoch] = []
 
-    def on_epoch(epoch: Epoch) -> None:
+    def on_epoch(epoch: "Epoch") -> None:
         epochs.append(epoch)
         write_json(_curve(folder, seed), epochs)
 
@@ -123,8 +130,11 @@ def row_protocol(row: Row, params: Params) -> dict[str, Any]:
     return {f"{block}.{name}": value for block, settings in blocks.items() for name, value in settings.model_dump().items()}
 
 
-def build_task(row: Row, params: Params) -> Task:
+def build_task(row: Row, params: Params) -> "Task":
     """Read what the row reads."""
+    from pipeline.batches import load_tokenizer, read_examples
+    from pipeline.training import Task
+
     study = params.current
     corpus = read_corpus(CORPUS)
     tokenizer = load_tokenizer(TEXT_MODEL)

@@ -1,0 +1,149 @@
+"""From real files to embeddings and padded batches: every file ends as frames or as a row with a reason."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from pipeline import features
+from pipeline.encoders import Encoder, save_encoder
+from pipeline.features import extract_features, read_footer
+from pipeline.frames import FrameStore, sample_corpus
+from pipeline.params import Frames
+from pipeline.shards import file_sha256
+from pipeline.visual import open_features, open_pixels, swap_videos
+from tests import toys
+from tests.drawn_videos import draw_video
+
+REAL = Path("../shared/data/videos").resolve()
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+
+
+def sample(folder: Path, videos: dict[str, Path], *, count: int = 5) -> Path:
+    columns = ["video_id", "split", "video_path", "status", "reason"]
+    corpus = pd.DataFrame([[name, "train", str(path), "ok", ""] for name, path in videos.items()], columns=columns)
+    settings = Frames(count=count, short_side=24, jpeg_quality=92, max_failed_share=1.0)
+    sample_corpus(corpus, folder / "frames", settings=settings, workers=1)
+    return folder / "frames"
+
+
+def weights_folder(folder: Path) -> tuple[Encoder, Path]:
+    tower = toys.tower()
+    save_encoder(toys.TOWER, tower.module.state_dict(), folder / "weights", source="test")
+    return tower, folder / "weights"
+
+
+def extract(folder: Path, frames: Path, *, batch_size: int = 4) -> Path:
+    tower, weights = weights_folder(folder)
+    out = folder / "features"
+    extract_features(frames, out, encoder=tower, weights=weights, device=CPU, batch_size=batch_size)
+    return out
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real videos are not beside the project")
+def test_real_files_end_as_features_or_as_a_reason(tmp_path: Path) -> None:
+    videos = {path.stem: path for path in sorted(REAL.iterdir()) if path.suffix in (".mp4", ".mkv", ".mov", ".avi", ".webm")}
+    assert len(videos) == 11
+    frames = sample(tmp_path, videos, count=50)
+    store = FrameStore(frames)
+    rows = {video["video_id"]: video for video in store.summary["videos"]}
+    assert rows.keys() == videos.keys()
+    assert all(bool(row["reason"]) == (row["status"] == "failed") for row in rows.values())
+    assert rows["video_90"]["frames"] == 3
+    assert rows["eat"]["frames"] == 47
+    visual = open_features(extract(tmp_path, frames, batch_size=64))
+    assert visual.lengths == {name: row["frames"] for name, row in rows.items() if row["status"] == "ok"}
+    values, mask = visual.gather(["video_90", "hand_can"])
+    assert values.shape == (2, 50, toys.WIDTH)
+    assert mask.sum(dim=1).tolist() == [3, 50]
+    assert not values[0, 3:].any(), "masked, not padded with anything that counts"
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    return sample(tmp_path, {name: draw_video(tmp_path / f"{name}.mp4", frames=12 + 9 * (name == "b")) for name in "abc"})
+
+
+def test_columns_and_footer_are_those_of_the_contract(tmp_path: Path, frames: Path) -> None:
+    (shard,) = sorted(extract(tmp_path, frames).glob("*.parquet"))
+    table = pq.read_table(shard)
+    assert table.schema.names == ["video_id", "frame_index", "pts_seconds", "embedding"]
+    assert str(table.schema.field("embedding").type) == f"fixed_size_list<element: halffloat>[{toys.WIDTH}]"
+    footer = read_footer(shard)
+    assert footer["encoder"] == "clip_vit_b32"
+    assert footer["weights_sha256"] == file_sha256(tmp_path / "weights" / "tower.safetensors")
+    assert footer["normalisation"] == "none"
+    assert table.column("video_id").to_pylist() == [name for name in "abc" for _ in range(5)]
+
+
+def test_the_batch_size_changes_nothing_and_features_are_the_tower_s(tmp_path: Path, frames: Path) -> None:
+    visual = open_features(extract(tmp_path / "one", frames, batch_size=1))
+    other = open_features(extract(tmp_path / "many", frames, batch_size=15))
+    np.testing.assert_allclose(visual.values, other.values, rtol=0, atol=2e-3)  # float16
+    pixels, mask = open_pixels(frames, toys.TOWER).gather(["b"])
+    with torch.inference_mode():
+        expected = toys.tower().encode(pixels[0])
+    torch.testing.assert_close(visual.gather(["b"])[0][0], expected, rtol=2e-3, atol=2e-3)
+    assert mask.all()
+
+
+def test_a_killed_extraction_goes_on_after_the_last_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: Path) -> None:
+    second = frames / "00001.parquet"
+    second.write_bytes((frames / "00000.parquet").read_bytes())
+    real, calls = features._extract_shard, []
+
+    def killed(items: list[Path], path: Path, **options: object) -> dict[str, object]:
+        calls.append(items[0].name)
+        if calls == ["00000.parquet", "00001.parquet"]:
+            path.write_bytes(b"half a file")
+            raise KeyboardInterrupt
+        return real(items, path, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(features, "_extract_shard", killed)
+    with pytest.raises(KeyboardInterrupt):
+        extract(tmp_path, frames)
+    assert not (tmp_path / "features").exists()
+    extract(tmp_path, frames)
+    assert calls == ["00000.parquet", "00001.parquet", "00001.parquet"]
+    assert sorted(path.name for path in (tmp_path / "features").iterdir()) == ["00000.parquet", "00001.parquet"]
+
+
+def test_features_of_two_towers_or_not_finite_are_refused(tmp_path: Path, frames: Path) -> None:
+    out = extract(tmp_path, frames)
+    shard = out / "00000.parquet"
+    table = pq.read_table(shard)
+    pq.write_table(table.replace_schema_metadata(table.schema.metadata | {b"weights_sha256": b"other"}), out / "00001.parquet")
+    with pytest.raises(ValueError, match=r"00001\.parquet: footer .* differs from 00000\.parquet"):
+        open_features(out)
+    (out / "00001.parquet").unlink()
+    tower, weights = weights_folder(tmp_path)
+    with torch.no_grad():
+        tower.module.get_parameter("proj").fill_(float("inf"))
+    with pytest.raises(ValueError, match="float16 cannot hold"):
+        extract_features(frames, tmp_path / "bad", encoder=tower, weights=weights, device=CPU, batch_size=4)
+    with pytest.raises(FileNotFoundError, match="run `dvc repro extract_features@nothing` first"):
+        open_features(tmp_path / "nothing")
+
+
+def test_every_video_is_shown_another_one_s_frames() -> None:
+    ids = [f"v{number}" for number in range(9)]
+    shown = swap_videos(ids, seed=3)
+    assert sorted(shown) == ids
+    assert all(own != other for own, other in zip(ids, shown, strict=True))
+    assert shown == swap_videos(ids, seed=3)
+    with pytest.raises(ValueError, match="at least two"):
+        swap_videos(["v0"], seed=3)
+
+
+def test_a_video_without_frames_is_all_mask() -> None:
+    values, mask = toys.store(3).gather(["v0", "unknown"])
+    assert not mask[1].any()
+    assert not values[1].any()
