@@ -60,7 +60,7 @@ def test_rows_are_complete_and_splits_have_their_sizes(built: Path) -> None:
         assert Path(video.video_path).is_file()
         assert video.recipe in video.summary
         assert video.recipe in video.transcript
-        assert 4 <= len(video.steps) <= 6
+        assert 3 <= len(video.steps) <= 5
         assert video.status == "ok"
 
 

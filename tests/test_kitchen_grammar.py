@@ -59,7 +59,7 @@ def test_recipes_are_unique_and_every_scene_is_of_its_half(recipes: dict[str, li
         assert len({recipe.key for recipe in recipes[bucket]}) == len(recipes[bucket])
         half = "pretraining" if bucket == "pretraining" else "summarisation"
         for recipe in recipes[bucket]:
-            assert 4 <= len(recipe.steps) <= 6
+            assert 3 <= len(recipe.steps) <= 5
             for step in recipe.steps:
                 assert scene_half(step.ingredient, step.action, step.vessel, recipe.style) == half
 
