@@ -1,5 +1,5 @@
 # make demo   sets everything up, runs the whole pipeline on the embedded study, prints the table and where to look
-# make test   lint, types and tests, the real pipeline on a tiny study among them
+# make test   lint, types and tests; make retest runs the real pipeline through changes and a kill
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -15,7 +15,7 @@ export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := true
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test bench ui clean requirements
+.PHONY: help setup demo test retest bench ui clean requirements
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -42,7 +42,10 @@ test: setup ## lint, types and tests
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest -n 2 --dist loadscope --no-loadscope-reorder
+	pytest -n 2 --dist loadscope -m "not slow"
+
+retest: setup ## the real pipeline on a tiny study: what re-runs after which change, and after a kill (minutes)
+	pytest -m slow
 
 bench: setup ## time frame sampling against OpenCV on this machine
 	python -m benchmarks.sampling
