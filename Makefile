@@ -1,5 +1,6 @@
 # make demo   sets everything up, runs the whole pipeline on the embedded study, prints the table and where to look
-# make test   lint, types and tests; make retest runs the real pipeline through changes and a kill
+# make table  the paper's whole table: the rows and controls that ten minutes leave no time for, too
+# make test   lint, types and tests, the real pipeline through changes and a kill among them
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -7,6 +8,7 @@ UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 5000
+STUDY ?= youcook2
 # Stages run plain `python`: DVC finds the one of the virtual environment first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Nothing of this pipeline phones home.
@@ -15,10 +17,10 @@ export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := true
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test retest bench ui clean requirements
+.PHONY: help setup demo table ablations test bench ui summaries text-smoke clean requirements
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 setup: $(VENV)/.installed ## build .venv from the hashed requirements.txt
 
@@ -38,23 +40,42 @@ demo: setup ## run the whole pipeline on the embedded default and show the table
 	@echo "Report:     $(CURDIR)/reports/index.html   (open it in a browser)"
 	@echo "MLflow UI:  make ui                        (then http://127.0.0.1:$(PORT))"
 
+table: setup ## the paper's whole table, every row and control (20 minutes on two cores after `make demo`)
+	dvc repro table/dvc.yaml
+	@echo
+	@cat table/reports/table.txt
+	@echo
+	@echo "Report:     $(CURDIR)/table/reports/index.html"
+
+ablations: setup ## Table 2 and what it omits, as queued DVC experiments; goes on where it stopped (20 minutes on two cores)
+	python -m stages.ablations
+	dvc repro --single-item report
+	@if dvc status --quiet table/dvc.yaml:costs; then dvc repro --single-item table/dvc.yaml:report; \
+	else echo "The whole table is not up to date; make table puts the ablations into its report."; fi
+
 test: setup ## lint, types and tests
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest -n 2 --dist loadscope -m "not slow"
+	pytest -n 2 --dist loadscope --no-loadscope-reorder
 
-retest: setup ## the real pipeline on a tiny study: what re-runs after which change, and after a kill (minutes)
-	pytest -m slow
-
-bench: setup ## time frame sampling against OpenCV on this machine
+bench: setup ## time frame sampling, feature extraction and a `dvc repro` with nothing to do, on this machine
 	python -m benchmarks.sampling
+	python -m benchmarks.extraction
+	@if dvc status --quiet; then echo; echo "dvc repro with nothing to do:"; time dvc repro --quiet; \
+	else echo "dvc repro with nothing to do: not timed, the pipeline is not up to date"; fi
 
 ui: setup ## browse runs, curves and artifacts in MLflow; PORT=5000
 	mlflow server --backend-store-uri sqlite:///mlflow.db --default-artifact-root mlartifacts --no-serve-artifacts --workers 1 --host 127.0.0.1 --port $(PORT)
+
+summaries: setup ## have reference summaries written by a chat endpoint (OPENAI_API_KEY), with a page to review them; STUDY=youcook2
+	python -m stages.summaries --study $(STUDY)
+
+text-smoke: setup ## the text side of YouCook2 at mini size, on real annotations and transcripts (minutes)
+	dvc exp run -S study=youcook2_text_smoke floors evaluate@bart
 
 requirements: setup ## compile requirements.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --group dev pyproject.toml --output-file requirements.txt
 
 clean: ## remove everything that can be made again: data, weights, models, scratch, tracking store
-	rm -rf data/raw data/corpus data/frames data/features weights models .scratch mlartifacts mlflow.db mlflow.db-*
+	rm -rf data/raw data/corpus data/frames data/features weights models table/weights table/features table/models .scratch mlartifacts mlflow.db mlflow.db-*

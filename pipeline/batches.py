@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from pipeline.corpus import usable_videos
 from pipeline.models.summarizer import IGNORED, Batch
 from pipeline.params import Text
 from pipeline.visual import VisualStore
@@ -32,11 +33,11 @@ class Examples:
     def __len__(self) -> int:
         return len(self.video_ids)
 
-    def batch(self, rows: Sequence[int], visual: VisualStore | None, *, shown: Sequence[str] | None = None) -> Batch:
-        """The videos at `rows`. `shown` names, for every video of the split, whose frames it shows (default: its own)."""
+    def batch(self, rows: Sequence[int], visual: VisualStore | None) -> Batch:
+        """The videos at `rows`."""
         frames, mask = None, None
         if visual is not None:
-            frames, mask = visual.gather([(shown or self.video_ids)[row] for row in rows])
+            frames, mask = visual.gather([self.video_ids[row] for row in rows])
         tokens = _pad([self.sources[row] for row in rows], self.pad)
         return Batch(
             tokens_BT=tokens,
@@ -68,21 +69,9 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def read_examples(corpus: pd.DataFrame, split: str, *, text: Text, tokenizer: PreTrainedTokenizerBase) -> Examples:
-    """Usable videos of a split: status ok, with a source text and a summary. None at all is a `ValueError`."""
-    part = corpus[(corpus["split"] == split) & (corpus["status"] == "ok")]
-    sources = (
-        [" ".join(f"{step.rstrip('.')}." for step in steps) for steps in part["steps"]]
-        if text.source == "steps"
-        else list(part["transcript"])
-    )
-    usable = [bool(source.strip()) and bool(summary.strip()) for source, summary in zip(sources, part["summary"], strict=True)]
-    part = part[usable]
-    if part.empty:
-        raise ValueError(
-            f"corpus, split {split!r}: no video has both a text (text.source: {text.source}) and a summary; "
-            "supply them with the dataset, or choose another text.source"
-        )
-    inputs = tokenizer([source for source, keep in zip(sources, usable, strict=True) if keep])["input_ids"]
+    """Usable videos of a split (`pipeline.corpus.usable_videos`), tokenised. None at all is a `ValueError`."""
+    part = usable_videos(corpus, split, source=text.source)
+    inputs = tokenizer(list(part["source"]))["input_ids"]
     targets = tokenizer(list(part["summary"]))["input_ids"]
     truncated = {
         "sources": sum(len(ids) > text.max_source_tokens for ids in inputs),

@@ -28,6 +28,7 @@ SCHEMA = pa.schema(
         ("video_path", pa.string()),
         ("status", pa.string()),
         ("reason", pa.string()),
+        ("segments", pa.list_(pa.list_(pa.float64()))),
     ]
 )
 _SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
@@ -35,7 +36,10 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 
 @dataclass(frozen=True)
 class Video:
-    """One row of the corpus. `video_path` is relative to the project; texts that do not exist are empty strings."""
+    """One row of the corpus. `video_path` is relative to the project; texts that do not exist are empty strings.
+
+    `segments` are the (start, end) of each step in seconds, where the dataset has them.
+    """
 
     video_id: str
     split: str
@@ -43,6 +47,7 @@ class Video:
     recipe: str = ""
     duration_seconds: float | None = None
     steps: Sequence[str] = field(default_factory=tuple)
+    segments: Sequence[tuple[float, float]] = field(default_factory=tuple)
     transcript: str = ""
     summary: str = ""
     status: Literal["ok", "failed"] = "ok"
@@ -70,7 +75,13 @@ def write_corpus(videos: Sequence[Video], path: Path) -> None:
             raise ValueError(f"video {video.video_id!r} failed without a reason")
         seen.add(video.video_id)
     ordered = sorted(videos, key=lambda video: (SPLITS.index(video.split), video.video_id))
-    table = pa.Table.from_pylist([asdict(video) | {"steps": list(video.steps)} for video in ordered], schema=SCHEMA)
+    table = pa.Table.from_pylist(
+        [
+            asdict(video) | {"steps": list(video.steps), "segments": [list(segment) for segment in video.segments]}
+            for video in ordered
+        ],
+        schema=SCHEMA,
+    )
     with replacing(path) as temporary:
         pq.write_table(table, temporary)
 
@@ -84,6 +95,28 @@ def read_corpus(path: Path) -> pd.DataFrame:
     return frame
 
 
+def usable_videos(frame: pd.DataFrame, split: str, *, source: str) -> pd.DataFrame:
+    """Rows of `split` with status ok, a source text and a summary; the text stands in the added column `source`.
+
+    `source`: steps (the paper's input), transcript, or both, steps first. No such row at all is a `ValueError`.
+    """
+    part = frame[(frame["split"] == split) & (frame["status"] == "ok")]
+    steps = part["steps"].map(join_steps)
+    texts = {"steps": steps, "transcript": part["transcript"], "both": steps + " " + part["transcript"]}[source].str.strip()
+    part = part.assign(source=texts)[(texts != "") & (part["summary"].str.strip() != "")]
+    if part.empty:
+        raise ValueError(
+            f"corpus, split {split!r}: no video has both a text (text.source: {source}) and a summary; "
+            "supply them with the dataset, or choose another text.source"
+        )
+    return part
+
+
+def join_steps(steps: Sequence[str]) -> str:
+    """Step sentences as one text, each ended by a full stop."""
+    return " ".join(f"{step.rstrip('. ')}." for step in steps)
+
+
 def coverage(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
     """Videos asked for, ok and failed, per split; asked = ok + failed."""
     counts = {}
@@ -94,6 +127,15 @@ def coverage(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
         assert ok + failed == len(part), f"{split}: a status is neither ok nor failed"
         counts[split] = {"asked": len(part), "ok": ok, "failed": failed}
     return counts
+
+
+def text_counts(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Videos with status ok that have steps, a transcript and a summary, per split."""
+    ok = frame[frame["status"] == "ok"]
+    having = pd.DataFrame(
+        {"steps": ok["steps"].str.len() > 0, "transcript": ok["transcript"] != "", "summary": ok["summary"] != ""}
+    )
+    return {split: {name: int(having.loc[ok["split"] == split, name].sum()) for name in having.columns} for split in SPLITS}
 
 
 def check_losses(*, failed: int, asked: int, limit: float, what: str, remedy: str) -> None:

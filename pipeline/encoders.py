@@ -2,13 +2,15 @@
 
 A tower is described by a small specification that is stored beside its weights, so a checkpoint is rebuilt without
 guessing: which library, which architecture and activation, which pixels it expects. Names stay the same at both scales:
-`full` is the published architecture, `mini` a small one of the same family that `pipeline.pretraining` trains.
+`full` is a published tower (`pipeline.published` asks the library about it), `mini` a small one of the same family that
+`pipeline.pretraining` trains. A specification with a seed is a tower that nobody trained, at either scale.
 
 Shapes: B batch of frames, H and W pixels, D feature width.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
 class EncoderSpec:
     """Everything that decides what a tower computes from an image, but its weights.
 
-    `arguments` go to the library's own constructor; `repository` and `file` name the published weights (scale full).
+    `arguments` go to the library's own constructor; `repository` and `file` name the published weights (scale full), `seed`
+    replaces them by random ones. `squash` resizes both sides alike; otherwise the short side becomes `resize_to` and the
+    centre is cut out.
     """
 
     name: str
     scale: Literal["mini", "full"]
-    library: Literal["open_clip", "timm"]
+    library: Literal["open_clip", "timm", "transformers"]
     architecture: str
     arguments: dict[str, Any]
     dim: int
@@ -38,35 +42,43 @@ class EncoderSpec:
     interpolation: Literal["bicubic", "bilinear"]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    squash: bool = False
     repository: str = ""
     file: str = ""
+    seed: int | None = None
 
 
 _CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-ENCODERS: dict[tuple[str, str], EncoderSpec] = {
-    (spec.name, spec.scale): spec
+# What a name stands for at scale full. Any other `open_clip:<model>/<tag>` or `timm:<name>` does as well.
+PUBLISHED = {
+    "clip_vit_b32": "open_clip:ViT-B-32-quickgelu/openai",  # the paper's; trained with the quick approximation of GELU
+    "clip_vit_b16": "open_clip:ViT-B-16-quickgelu/openai",
+    "clip_vit_l14": "open_clip:ViT-L-14-quickgelu/openai",
+    "siglip_b16": "open_clip:ViT-B-16-SigLIP/webli",
+    "blip_b16": "transformers:Salesforce/blip-image-captioning-base",
+    "dinov2_b14": "timm:vit_base_patch14_dinov2.lvd142m",
+    "vit_b32_imagenet": "timm:vit_base_patch32_224.augreg_in1k",  # CLIP's size, trained on labels alone
+    "resnet50": "timm:resnet50.tv_in1k",
+    "resnet152": "timm:resnet152.tv_in1k",  # the paper's
+    "random_vit_b32": "open_clip:ViT-B-32-quickgelu/openai",  # the same tower, never trained
+}
+_MINI_CLIP = EncoderSpec(
+    "clip_vit_b32", "mini", "open_clip", "mini",
+    {
+        "embed_dim": 96,
+        "quick_gelu": True,
+        "vision_cfg": {"layers": 4, "width": 128, "head_width": 32, "patch_size": 16, "image_size": 64},
+        "text_cfg": {"context_length": 20, "vocab_size": 256, "width": 96, "heads": 3, "layers": 2},
+    },
+    96, 64, 64, "bicubic", _CLIP_MEAN, _CLIP_STD,
+)  # fmt: skip
+MINI = {
+    spec.name: spec
     for spec in (
-        # OpenAI's weights were trained with the quick approximation of GELU; with the exact one they give other vectors.
-        EncoderSpec(
-            "clip_vit_b32", "full", "open_clip", "ViT-B-32-quickgelu", {}, 512, 224, 224, "bicubic", _CLIP_MEAN, _CLIP_STD,
-            repository="timm/vit_base_patch32_clip_224.openai", file="open_clip_model.safetensors",
-        ),
-        EncoderSpec(
-            "clip_vit_b32", "mini", "open_clip", "mini",
-            {
-                "embed_dim": 96,
-                "quick_gelu": True,
-                "vision_cfg": {"layers": 4, "width": 128, "head_width": 32, "patch_size": 16, "image_size": 64},
-                "text_cfg": {"context_length": 32, "vocab_size": 256, "width": 96, "heads": 3, "layers": 2},
-            },
-            96, 64, 64, "bicubic", _CLIP_MEAN, _CLIP_STD,
-        ),
-        EncoderSpec(
-            "resnet152", "full", "timm", "resnet152", {}, 2048, 224, 256, "bilinear", _IMAGENET_MEAN, _IMAGENET_STD,
-            repository="timm/resnet152.tv_in1k", file="model.safetensors",
-        ),
+        _MINI_CLIP,
+        replace(_MINI_CLIP, name="random_vit_b32", seed=0),  # the same tower, never trained
         # All 152 layers, at an eighth of the width.
         EncoderSpec(
             "resnet152", "mini", "timm", "resnet152",
@@ -76,11 +88,18 @@ ENCODERS: dict[tuple[str, str], EncoderSpec] = {
 }  # fmt: skip
 
 
-def check_encoder_name(name: str, *, where: str) -> None:
-    """Raise `ValueError` naming `where` (a key or an option) unless an encoder of this name exists."""
-    known = sorted({spec.name for spec in ENCODERS.values()})
-    if name not in known:
-        raise ValueError(f"{where}: {name!r} is none of {', '.join(known)}")
+def check_encoder_name(name: str, *, where: str, scale: str = "full") -> None:
+    """Raise `ValueError` naming `where` (a key or an option) unless an encoder of this name exists at this scale."""
+    if scale == "mini" and name not in MINI:
+        raise ValueError(f"{where}: {name!r} has no mini tower; scale mini has {', '.join(sorted(MINI))}")
+    library, colon, model = name.partition(":")
+    own = (
+        bool(colon)
+        and library in ("open_clip", "timm")
+        and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.\-]*(/[A-Za-z0-9_.\-]+)?", model)
+    )
+    if not own and name not in PUBLISHED:
+        raise ValueError(f"{where}: {name!r} is none of {', '.join(PUBLISHED)}, open_clip:<model>/<tag>, timm:<name>")
 
 
 class Encoder:
@@ -118,13 +137,27 @@ class Encoder:
                 names.append(name)
         return names
 
+    def trained_blocks(self) -> list[str]:
+        """Names of the blocks and of the parts after them that have a trainable parameter, first to last."""
+        trained = [name for name, parameter in self.module.named_parameters() if parameter.requires_grad]
+        parts = [*self._blocks(), *self._head()]
+        return [part for part in parts if any(name == part or name.startswith(f"{part}.") for name in trained)]
+
     def _blocks(self) -> list[str]:
-        if self.spec.library == "open_clip":
-            return [f"transformer.resblocks.{number}" for number in range(len(self.module.transformer.resblocks))]  # type: ignore[union-attr,arg-type]
-        return ["layer1", "layer2", "layer3", "layer4"]
+        """Names of the blocks, first to last, wherever the library keeps them."""
+        modules = dict(self.module.named_modules())
+        for path in ("transformer.resblocks", "trunk.blocks", "blocks", "encoder.layers"):
+            if path in modules:
+                return [f"{path}.{number}" for number, _ in modules[path].named_children()]
+        layers = [name for name in modules if re.fullmatch(r"(layer|stages\.)\d+", name)]
+        if not layers:
+            raise ValueError(f"encoder {self.spec.name}: its blocks are not known, so it cannot be fine-tuned")
+        return layers
 
     def _head(self) -> list[str]:
-        return ["ln_post", "proj"] if self.spec.library == "open_clip" else []
+        """Names of what follows the last block."""
+        own = ["ln_post", "proj", "norm", "fc_norm", "attn_pool", "head", "post_layernorm"]
+        return [*own, *(f"trunk.{name}" for name in own)]
 
 
 def preprocess(spec: EncoderSpec, images: "Sequence[Image]") -> "np.ndarray":
@@ -136,7 +169,10 @@ def preprocess(spec: EncoderSpec, images: "Sequence[Image]") -> "np.ndarray":
     mode = {"bicubic": Resampling.BICUBIC, "bilinear": Resampling.BILINEAR}[spec.interpolation]
     pixels = np.empty((len(images), 3, spec.image_size, spec.image_size), dtype=np.uint8)
     for row, image in enumerate(images):
-        fitted = center_crop(resize(image, spec.resize_to, mode), [spec.image_size, spec.image_size])
+        side = spec.image_size
+        fitted = (
+            resize(image, [side, side], mode) if spec.squash else center_crop(resize(image, spec.resize_to, mode), [side, side])
+        )
         pixels[row] = np.asarray(fitted.convert("RGB")).transpose(2, 0, 1)
     return pixels
 
@@ -155,10 +191,23 @@ def build_tower(spec: EncoderSpec) -> "torch.nn.Module":
     if spec.library == "open_clip":
         visual: torch.nn.Module = build_clip(spec).visual  # type: ignore[assignment]
         return visual
+    if spec.library == "transformers":
+        return _blip()
     import timm
 
     module: torch.nn.Module = timm.create_model(spec.architecture, pretrained=False, num_classes=0, **spec.arguments)
     return module
+
+
+def _blip() -> "torch.nn.Module":
+    from transformers.models.blip import BlipVisionConfig, BlipVisionModel
+
+    class PooledTower(BlipVisionModel):  # type: ignore[misc]
+        def forward(self, pixels_B3HW: "torch.Tensor") -> "torch.Tensor":
+            pooled_BD: torch.Tensor = super().forward(pixel_values=pixels_B3HW).pooler_output
+            return pooled_BD
+
+    return PooledTower(BlipVisionConfig())
 
 
 def build_clip(spec: EncoderSpec) -> "torch.nn.Module":
@@ -172,13 +221,13 @@ def build_clip(spec: EncoderSpec) -> "torch.nn.Module":
     return model
 
 
-def save_encoder(spec: EncoderSpec, state: "dict[str, torch.Tensor]", folder: Path, *, source: str) -> None:
+def save_encoder(spec: EncoderSpec, state: "dict[str, torch.Tensor]", folder: Path, *, source: Mapping[str, str]) -> None:
     """Write `tower.safetensors`, then `encoder.json` with the specification and where the weights come from."""
     from safetensors.torch import save_file
 
     with replacing(folder / "tower.safetensors") as temporary:
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, temporary)
-    write_json(folder / "encoder.json", {"spec": asdict(spec), "source": source})
+    write_json(folder / "encoder.json", {"spec": asdict(spec), "source": dict(source)})
 
 
 def read_spec(folder: Path) -> EncoderSpec:

@@ -72,6 +72,13 @@ def pixel_batches(shard: Path, spec: EncoderSpec, *, batch_size: int) -> Iterato
             yield rows, np.concatenate(list(pool.map(partial(_decode, spec), _chunks(images, 32))))
 
 
+def feature_schema(dim: int, footer: dict[str, str]) -> pa.Schema:
+    """Columns of a feature file whose vectors have `dim` values, with its footer metadata."""
+    embedding = pa.list_(pa.float16(), dim)
+    columns = [("video_id", pa.string()), ("frame_index", pa.int32()), ("pts_seconds", pa.float64()), ("embedding", embedding)]
+    return pa.schema(columns, metadata=footer)
+
+
 def read_footer(shard: Path) -> dict[str, str]:
     """The footer metadata of a feature file."""
     metadata = pq.read_metadata(shard).metadata or {}
@@ -82,16 +89,16 @@ def _extract_shard(
     items: Sequence[Path], path: Path, *, encoder: Encoder, device: torch.device, batch_size: int, footer: dict[str, str]
 ) -> dict[str, Any]:
     (source,) = items
-    embedding = pa.list_(pa.float16(), encoder.dim)
-    columns = [("video_id", pa.string()), ("frame_index", pa.int32()), ("pts_seconds", pa.float64()), ("embedding", embedding)]
     frames = 0
-    with pq.ParquetWriter(path, pa.schema(columns, metadata=footer)) as writer:
+    with pq.ParquetWriter(path, feature_schema(encoder.dim, footer)) as writer:
         for rows, pixels in pixel_batches(source, encoder.spec, batch_size=batch_size):
             values = _embed(encoder, torch.from_numpy(pixels).to(device))
             if not np.isfinite(values).all():
                 raise ValueError(f"{source}: {encoder.spec.name} gives values that float16 cannot hold; check its weights")
             vectors = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), encoder.dim)
-            writer.write_batch(pa.record_batch([*(rows.column(name) for name, _ in columns[:3]), vectors], schema=writer.schema))
+            writer.write_batch(
+                pa.record_batch([*(rows.column(name) for name in writer.schema.names[:3]), vectors], schema=writer.schema)
+            )
             frames += len(values)
     return {"frames": frames}
 

@@ -53,7 +53,7 @@ def sample_corpus(corpus: "pd.DataFrame", out: Path, *, settings: Frames, worker
     A video that gives no frames is a row with a reason. Killed anywhere, the next call goes on after the last finished
     shard. Raises `RuntimeError` naming the videos at work when a worker process dies.
     """
-    asked = corpus[corpus["status"] == "ok"]
+    asked = corpus[(corpus["status"] == "ok") & (corpus["video_path"] != "")]  # a study may do without videos
     columns = zip(asked["video_id"], asked["video_path"], strict=True)
     rows: list[dict[str, str]] = [{"video_id": video_id, "video_path": path} for video_id, path in columns]
     work = partial(sample_shard, count=settings.count, short_side=settings.short_side, jpeg_quality=settings.jpeg_quality)

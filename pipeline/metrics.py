@@ -14,16 +14,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.statistics import Estimate, Floats, bootstrap_interval, percentile_interval, resample_counts
+from pipeline.statistics import Estimate, Floats, bootstrap_interval, mean_over_seeds, percentile_interval, resample_counts
 
 ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+WHITESPACE = ("rouge1_ws", "rouge2_ws", "rougeL_ws")  # the other convention: words are what white space separates
 BLEU_ORDERS = (1, 2, 3, 4)
-METRICS = (*ROUGE, *(f"{name}_stem" for name in ROUGE), *(f"bleu{order}" for order in BLEU_ORDERS), "meteor")
+METRICS = (
+    *(f"{name}{suffix}" for names in (ROUGE, WHITESPACE) for suffix in ("", "_stem") for name in names),
+    *(f"bleu{order}" for order in BLEU_ORDERS),
+    "meteor",
+)
 TITLES = {
+    **{f"{name}{suffix}": f"ROUGE-{name[5:]}{title}" for suffix, title in (("", ""), ("_stem", ", stemmed")) for name in ROUGE},
     **{
-        f"rouge{kind}{suffix}": f"ROUGE-{kind}{title}"
+        f"{name}{suffix}": f"ROUGE-{name[5:-3]}, white-space words{title}"
         for suffix, title in (("", ""), ("_stem", ", stemmed"))
-        for kind in ("1", "2", "L", "Lsum")
+        for name in WHITESPACE
     },
     **{f"bleu{order}": f"BLEU-{order}" for order in BLEU_ORDERS},
     "meteor": "METEOR (nltk, no WordNet)",
@@ -73,10 +79,11 @@ def align(predictions: pd.DataFrame) -> Summaries:
 
 
 def score_row(predictions: pd.DataFrame, *, resamples: int, seed: int) -> dict[str, Any]:
-    """Score one row: for each of `METRICS`, `mean, ci95_low, ci95_high` and the same three under `per_seed`.
+    """Score one row: for each of `METRICS`, `mean, std, ci95_low, ci95_high`, and `per_seed` the mean and its interval.
 
     `predictions` has `video_id, seed, prediction, reference`; see `align` for what is refused. Intervals are percentile
-    bootstraps with `resamples` resamples of the videos drawn with `seed`; BLEU is recomputed on every resample.
+    bootstraps with `resamples` resamples of videos and training seeds; BLEU is recomputed on every resample. `std` is the
+    standard deviation of the seeds' means, None for one seed.
     """
     summaries = align(predictions)
     values = {
@@ -92,8 +99,8 @@ def score_row(predictions: pd.DataFrame, *, resamples: int, seed: int) -> dict[s
         points = [float(corpus_bleu(row.sum(axis=0))) for row in statistics]
         samples = [corpus_bleu(counts @ row) for row in statistics]
         estimates = [percentile_interval(point, sample) for point, sample in zip(points, samples, strict=True)]
-        over_seeds = percentile_interval(float(np.mean(points)), np.mean(samples, axis=0))
-        scores[f"bleu{order}"] = _with_seeds(over_seeds, summaries.seeds, estimates)
+        over_seeds = mean_over_seeds(np.stack(samples, axis=1), seed=seed)
+        scores[f"bleu{order}"] = _with_seeds(percentile_interval(float(np.mean(points)), over_seeds), summaries.seeds, estimates)
     return {name: scores[name] for name in METRICS}
 
 
@@ -144,13 +151,14 @@ def corpus_bleu(statistics: Floats) -> Floats:
 
 def signature() -> dict[str, str]:
     """Package, version and flags of every metric, as one line each."""
-    rouge = f"rouge-score {version('rouge-score')} | F1 | lower case, runs of a-z and 0-9 | mean over videos"
     lines = " | a line ends where white space follows . ! ? and at line breaks"
     signatures = {}
     for name in METRICS:
         if name.startswith("rouge"):
+            words = "words as white space separates them, case kept" if "_ws" in name else "lower case, runs of a-z and 0-9"
             stem = "Porter stemmer, words over 3 letters" if name.endswith("_stem") else "no stemmer"
-            signatures[name] = f"{rouge} | {stem}{lines if 'Lsum' in name else ''}"
+            flags = f"{words} | mean over videos | {stem}{lines if 'Lsum' in name else ''}"
+            signatures[name] = f"rouge-score {version('rouge-score')} | F1 | {flags}"
     for order in BLEU_ORDERS:
         flags = "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp"
         signatures[f"bleu{order}"] = f"sacrebleu {version('sacrebleu')} | corpus | {flags} | max_ngram_order:{order}"
@@ -162,14 +170,20 @@ def signature() -> dict[str, str]:
 
 
 def _with_seeds(estimate: Estimate, seeds: Sequence[int], per_seed: Sequence[Estimate]) -> dict[str, Any]:
-    return {**asdict(estimate), "per_seed": {str(seed): asdict(each) for seed, each in zip(seeds, per_seed, strict=True)}}
+    std = round(float(np.std([each.mean for each in per_seed], ddof=1)), 6) if len(per_seed) > 1 else None
+    return {
+        **asdict(estimate),
+        "std": std,
+        "per_seed": {str(seed): asdict(each) for seed, each in zip(seeds, per_seed, strict=True)},
+    }
 
 
 def _pairs(name: str, predictions: Sequence[str], references: Sequence[str]) -> list[float]:
     if name == "meteor":
         return [_meteor(prediction, reference) for prediction, reference in zip(predictions, references, strict=True)]
-    kind, stem = name.removesuffix("_stem"), name.endswith("_stem")
-    scorer = _rouge(kind, stem)
+    stem, whitespace = name.endswith("_stem"), "_ws" in name
+    kind = name.split("_")[0]
+    scorer = _rouge(kind, stem, whitespace)
     if kind == "rougeLsum":
         predictions, references = [split_sentences(text) for text in predictions], [split_sentences(text) for text in references]
     pairs = zip(references, predictions, strict=True)
@@ -202,11 +216,19 @@ class _Tokenizer:
         return list(tokenize(text, self._stemmer))
 
 
+class _WhitespaceTokenizer(_Tokenizer):
+    """What scorers take that do not tokenise: punctuation sticks to its word, and case counts (a stemmer lowers it)."""
+
+    def tokenize(self, text: str) -> list[str]:
+        words = text.split()
+        return words if self._stemmer is None else [self._stemmer.stem(word) if len(word) > 3 else word for word in words]
+
+
 @lru_cache
-def _rouge(kind: str, stem: bool) -> Any:
+def _rouge(kind: str, stem: bool, whitespace: bool) -> Any:
     from rouge_score.rouge_scorer import RougeScorer
 
-    return RougeScorer([kind], tokenizer=_Tokenizer(_stemmer() if stem else None))
+    return RougeScorer([kind], tokenizer=(_WhitespaceTokenizer if whitespace else _Tokenizer)(_stemmer() if stem else None))
 
 
 @lru_cache

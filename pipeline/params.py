@@ -45,6 +45,68 @@ class FolderDataset(Block):
     max_failed_share: Share
 
 
+class Videos(Block):
+    """Where videos come from, tried in this order: `folder`, `archive_url`, YouTube."""
+
+    folder: str
+    archive_url: str
+    youtube: bool
+    max_height: Positive
+    max_seconds: Rate
+    rate_seconds: NonNegative
+    retries: Count
+    workers: Positive
+    cookies: str
+
+
+class Chat(Block):
+    """An OpenAI-compatible chat endpoint that writes summaries. Prices are per million tokens."""
+
+    base_url: str
+    model: str
+    prompt: str
+    temperature: NonNegative
+    max_tokens: Positive
+    concurrency: Positive
+    retries: Count
+    timeout_seconds: Rate
+    price_in: NonNegative
+    price_out: NonNegative
+    max_cost: NonNegative
+
+    @model_validator(mode="after")
+    def _check(self) -> "Chat":
+        if "{steps}" not in self.prompt:
+            raise ValueError("prompt: {steps} is missing, the place where the steps go")
+        return self
+
+
+class YouCook2Dataset(Block):
+    name: Literal["youcook2"]
+    folder: str
+    annotations_url: str
+    annotations_sha256: str
+    splits: Literal["paper", "held_out"]
+    summaries: Literal["steps", "file", "chat"]
+    chat: Chat | None
+    videos: Videos | None
+    subtitles: bool
+    max_failed_share: Share
+
+    @model_validator(mode="after")
+    def _check(self) -> "YouCook2Dataset":
+        if (self.summaries == "chat") != (self.chat is not None):
+            raise ValueError(f"summaries: {self.summaries!r} does not go with chat: {'null' if self.chat is None else 'a block'}")
+        if self.subtitles and (self.videos is None or not self.videos.youtube):
+            raise ValueError("subtitles: they come with the videos from YouTube; set videos.youtube, or subtitles: false")
+        return self
+
+
+class ReadyFeatures(Block):
+    path: str
+    provenance: str
+
+
 class Frames(Block):
     count: Positive
     short_side: Positive
@@ -59,17 +121,21 @@ class Pretrain(Block):
     resnet_epochs: Positive
     recipes: Positive
     bart_epochs: Positive
+    t5_epochs: Positive
     vocabulary: Positive
 
 
 class Text(Block):
-    source: Literal["steps", "transcript"]
+    source: Literal["steps", "transcript", "both"]
     max_source_tokens: Positive
     max_target_tokens: Positive
 
 
 class Model(Block):
     l2_normalise: bool
+    temporal: bool
+    pooling: Literal["none", "mean"]
+    fusion: Literal["attention", "prefix"]
     temporal_layers: Positive
     temporal_heads: Positive
     temporal_feedforward: Positive
@@ -107,10 +173,11 @@ class Generate(Block):
 class Study(Block):
     """One complete block of parameters: a dataset, a scale and a protocol."""
 
-    dataset: Annotated[KitchenDataset | FolderDataset, Field(discriminator="name")]
+    dataset: Annotated[KitchenDataset | FolderDataset | YouCook2Dataset, Field(discriminator="name")]
     scale: Literal["mini", "full"]
     pretrain: Pretrain | None
     frames: Frames
+    ready_features: dict[str, ReadyFeatures]
     text: Text
     model: Model
     train: Train
@@ -125,6 +192,8 @@ class Study(Block):
             raise ValueError("scale 'mini' needs a `pretrain` block: its towers are pretrained here")
         if self.scale == "full" and self.pretrain is not None:
             raise ValueError("scale 'full' takes published weights: set `pretrain: null`")
+        for name in self.ready_features:
+            check_encoder_name(name, where=f"ready_features.{name}")
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds {self.seeds} repeat a value")
         return self
@@ -154,7 +223,7 @@ class Params(Block):
     def _check(self) -> "Params":
         if self.study not in self.studies:
             raise ValueError(f"study: {self.study!r} is none of {', '.join(sorted(self.studies))}")
-        check_encoder_name(self.encoder, where="encoder")
+        check_encoder_name(self.encoder, where="encoder", scale=self.current.scale)
         return self
 
     @property
@@ -179,7 +248,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 
 def _explain(problem: Any) -> str:
     location = [str(part) for part in problem["loc"]]
-    if len(location) > 3 and location[2] == "dataset" and location[3] in ("kitchen", "folder"):
+    if len(location) > 3 and location[2] == "dataset" and location[3] in ("kitchen", "folder", "youcook2"):
         del location[3]  # the tag of the union is not a key of the file
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):

@@ -11,27 +11,35 @@ from typing import TYPE_CHECKING, Any, Literal
 from pipeline.atomic import read_json
 from pipeline.encoders import build_tower, check_encoder_name, load_encoder, read_spec
 from pipeline.params import Study
-from pipeline.shards import file_sha256
+from pipeline.shards import file_sha256, fingerprint
 
 if TYPE_CHECKING:
     from pipeline.models.summarizer import Summarizer
     from pipeline.visual import VisualStore
 
 CORPUS = Path("data/corpus/corpus.parquet")
-FRAMES = Path("data/frames")
-FEATURES = Path("data/features")
-WEIGHTS = Path("weights")
-TEXT_MODEL = WEIGHTS / "bart"
+# Modules that decide what a trained row is and says, beside its own model: unfinished and kept work of other code is not used.
+CODE = (
+    "batches", "checkpoint", "corpus", "device", "encoders", "features", "generation", "metrics", "rows", "statistics",
+    "training", "visual", "models/fusion", "models/hierarchical", "models/summarizer", "models/temporal", "models/vision",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Row:
-    """`tuning`: none (text only), frozen (stored features), finetuned (the tower trains inside the system)."""
+    """An entry of `dvc.yaml`: names, and the folders that the row's parts lie in.
+
+    `text`: the pretrained text model. `tuning`: none (text only), frozen (`reads` holds stored features), finetuned (`reads`
+    holds frames, and the tower trains inside the system). `tower`: the image tower's weights; not used without frames.
+    """
 
     name: str
     model: str
+    text: str
     encoder: str
     tuning: Literal["none", "frozen", "finetuned"]
+    reads: str
+    tower: str
 
     def __post_init__(self) -> None:
         if self.tuning not in ("none", "frozen", "finetuned"):
@@ -42,8 +50,14 @@ class Row:
             check_encoder_name(self.encoder, where=f"dvc.yaml, row {self.name}: encoder")
 
     @property
+    def text_model(self) -> Path:
+        """Where the text model's weights and tokenizer lie."""
+        return Path(self.text)
+
+    @property
     def weights(self) -> Path:
-        return WEIGHTS / self.encoder
+        """Where the image tower's weights lie."""
+        return Path(self.tower)
 
 
 def open_visual(row: Row) -> "VisualStore | None":
@@ -52,7 +66,7 @@ def open_visual(row: Row) -> "VisualStore | None":
 
     if row.tuning == "none":
         return None
-    return open_features(FEATURES / row.encoder) if row.tuning == "frozen" else open_pixels(FRAMES, read_spec(row.weights))
+    return open_features(Path(row.reads)) if row.tuning == "frozen" else open_pixels(Path(row.reads), read_spec(row.weights))
 
 
 def create_system(row: Row, study: Study, visual: "VisualStore | None") -> "Summarizer":
@@ -60,15 +74,15 @@ def create_system(row: Row, study: Study, visual: "VisualStore | None") -> "Summ
     from pipeline.models.summarizer import create
 
     if visual is None:
-        return create(row.model, text_folder=TEXT_MODEL, settings=study.model)
+        return create(row.model, text_folder=row.text_model, settings=study.model)
     if row.tuning == "frozen":
         return create(
-            row.model, text_folder=TEXT_MODEL, settings=study.model, feature_width=visual.width, max_frames=visual.max_frames
+            row.model, text_folder=row.text_model, settings=study.model, feature_width=visual.width, max_frames=visual.max_frames
         )
     tower = load_encoder(row.weights)
     return create(
         row.model,
-        text_folder=TEXT_MODEL,
+        text_folder=row.text_model,
         settings=study.model,
         feature_width=tower.dim,
         max_frames=visual.max_frames,
@@ -79,16 +93,22 @@ def create_system(row: Row, study: Study, visual: "VisualStore | None") -> "Summ
 
 def input_digests(row: Row) -> dict[str, Any]:
     """sha256 of every file that decides what the row's system reads."""
-    digests: dict[str, Any] = {"corpus": file_sha256(CORPUS), "text_model": file_sha256(TEXT_MODEL / "model.safetensors")}
+    digests: dict[str, Any] = {"corpus": file_sha256(CORPUS), "text_model": file_sha256(row.text_model / "model.safetensors")}
     if row.tuning == "frozen":
-        digests["features"] = [file_sha256(path) for path in sorted((FEATURES / row.encoder).glob("*.parquet"))]
+        digests["features"] = [file_sha256(path) for path in sorted(Path(row.reads).glob("*.parquet"))]
     if row.tuning == "finetuned":
         from pipeline.features import frames_per_video
 
-        digests["frames"] = [file_sha256(path) for path in sorted(FRAMES.glob("*.parquet"))]
-        digests["frames_per_video"] = frames_per_video(FRAMES)
+        digests["frames"] = [file_sha256(path) for path in sorted(Path(row.reads).glob("*.parquet"))]
+        digests["frames_per_video"] = frames_per_video(Path(row.reads))
         digests["tower"] = file_sha256(row.weights / "tower.safetensors")
     return digests
+
+
+def code_digest(model: str) -> str:
+    """Stands for the code of a row's model and of all that it shares with others."""
+    here = Path(__file__).parent
+    return fingerprint({name: file_sha256(here / f"{name}.py") for name in (*CODE, f"models/{model}")})
 
 
 def count_parameters(row: Row, system: "Summarizer") -> dict[str, int]:

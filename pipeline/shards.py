@@ -11,13 +11,13 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver, get_context
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from pipeline.atomic import read_json, replacing, write_json
@@ -102,8 +102,8 @@ def start_server(modules: Sequence[str]) -> None:
     forkserver.ensure_running()
 
 
-def publish(folder: Path, names: Sequence[str], out: Path) -> None:
-    """Make `out` a folder with the files `names` of `folder`, then remove `folder`.
+def publish(folder: Path, names: Sequence[str], out: Path, *, keep: bool = False) -> None:
+    """Make `out` a folder with the files `names` of `folder`, then remove `folder` unless it is to `keep`.
 
     Files are hard-linked into a temporary folder that is renamed, so a kill in between loses nothing.
     """
@@ -114,7 +114,20 @@ def publish(folder: Path, names: Sequence[str], out: Path) -> None:
         _link(folder / name, temporary / name)
     shutil.rmtree(out, ignore_errors=True)
     os.replace(temporary, out)
-    shutil.rmtree(folder)
+    if not keep:
+        shutil.rmtree(folder)
+
+
+def forget(folder: Path, *, unfinished: str) -> None:
+    """Bound what kept folders hold: remove the files `unfinished` (a pattern) of `folder`, which is finished, and the folders
+    of the same stage that are finished under other fingerprints. Those that are unfinished or in use stay.
+    """
+    for work in folder.glob(unfinished):
+        shutil.rmtree(work)
+    for other in folder.parent.iterdir():
+        if other.is_dir() and other != folder and not any(other.glob(unfinished)):
+            with suppress(Timeout), FileLock(other.with_name(f"{other.name}.lock"), timeout=0):
+                shutil.rmtree(other)
 
 
 def _run_one(work: Work, shard: Shard, folder: Path) -> None:

@@ -1,20 +1,33 @@
-"""How sure a figure is: percentile bootstrap over videos, for one row and for the difference of two rows.
+"""How sure a figure is: intervals by bootstrap over videos and training seeds, and paired tests of two rows.
 
-Videos are resampled, training seeds are not: an interval says how far the figure would move on other videos of the same
-kind, with the models as trained. The same `seed` and the same number of videos give the same resamples for every row and
-every metric. Results are rounded to six decimals, so that the order of summation does not show.
-Source: B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, chapters 13 and 16.
+A resample draws videos and, independently, training seeds, both with replacement: an interval says how far the figure
+would move on other videos of the same kind with the models trained again. Drawing S seeds from S shows (S - 1) / S of their
+variance, so what the draw of seeds changes is widened by sqrt(S / (S - 1)). Of two or three seeds that variance is itself
+badly known, and intervals remain somewhat too narrow. The same `seed` and numbers of videos and training seeds give the same
+resamples for every row and metric. Results are rounded to six decimals, so that the order of summation does not show.
+
+Shapes: R resamples, S training seeds, V videos.
+
+Sources: B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8, 13 and 16; E. Noreen,
+Computer-Intensive Methods for Testing Hypotheses, 1989 (approximate randomisation); S. Holm, A simple sequentially
+rejective multiple test procedure, 1979; J. Cohen, Statistical Power Analysis, 1988 (d_z, power).
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+POWER = 0.8
+LEVEL = 0.05  # two-sided
 _DECIMALS = 6
+_TINY = 1e-9  # differences of scores below this are rounding
 
 
 @dataclass(frozen=True)
@@ -27,10 +40,18 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Difference(Estimate):
-    """A mean paired difference, its 95 % interval and a two-sided bootstrap p value for "no difference"."""
+class Comparison(Estimate):
+    """A mean paired difference of two rows on the same videos.
 
-    p: float
+    `p_bootstrap` and `p_randomisation` are two-sided. `effect_size` is Cohen's d_z, the mean over the standard deviation of
+    the differences per video (infinite for a constant difference). `detectable` is the smallest true difference that data like
+    these show at the 5 % level, not corrected, with 80 % power: other videos and other seeds, as in the interval.
+    """
+
+    p_bootstrap: float
+    p_randomisation: float
+    effect_size: float
+    detectable: float
 
     @property
     def excludes_zero(self) -> bool:
@@ -38,54 +59,135 @@ class Difference(Estimate):
 
 
 @lru_cache(maxsize=8)
-def resample_counts(videos: int, *, resamples: int, seed: int) -> npt.NDArray[np.int64]:
-    """How often each video is drawn in each resample: `[resamples, videos]`, every row sums to `videos`."""
-    if videos < 1 or resamples < 1:
-        raise ValueError(f"a bootstrap needs at least one video and one resample, not {videos} and {resamples}")
-    counts = np.random.default_rng(seed).multinomial(videos, np.full(videos, 1 / videos), size=resamples)
+def resample_counts(items: int, *, resamples: int, seed: int) -> npt.NDArray[np.int64]:
+    """How often each item (a video or a training seed) is drawn in each resample: `[R, items]`, every row sums to `items`."""
+    if items < 1 or resamples < 1:
+        raise ValueError(f"a bootstrap needs at least one video and one resample, not {items} and {resamples}")
+    counts = np.random.default_rng(seed).multinomial(items, np.full(items, 1 / items), size=resamples)
     counts.flags.writeable = False  # shared by every metric of every row
     return counts
 
 
 def percentile_interval(point: float, samples: Floats) -> Estimate:
-    """`point` with the 2.5th and the 97.5th percentile of the resampled figures `[resamples]`."""
+    """`point` with the 2.5th and the 97.5th percentile of the resampled figures `[R]`."""
     low, high = np.percentile(samples, [2.5, 97.5])
     return Estimate(*(round(float(value), _DECIMALS) for value in (point, low, high)))
 
 
+def mean_over_seeds(samples_RS: Floats, *, seed: int, stream: int = 0) -> Floats:
+    """Mean over training seeds of figures `[R, S]`, the seeds drawn anew in each resample. `stream` tells rows apart.
+
+    Rows that were trained apart need different streams; rows that share checkpoints the same.
+    """
+    resamples, seeds = samples_RS.shape
+    plain: Floats = samples_RS.mean(axis=1)
+    if seeds == 1:
+        return plain
+    counts_RS = resample_counts(seeds, resamples=resamples, seed=_SEEDS + 2 * seed + stream)
+    drawn = (samples_RS * counts_RS).sum(axis=1) / seeds
+    widened: Floats = plain + math.sqrt(seeds / (seeds - 1)) * (drawn - plain)
+    return widened
+
+
 def bootstrap_interval(values: npt.ArrayLike, *, resamples: int, seed: int) -> Estimate:
-    """Mean over videos of `values` `[videos]` or `[seeds, videos]` with its interval.
+    """Mean of `values` `[V]` or `[S, V]` with its interval over videos and, if there are several, over training seeds."""
+    values_SV = _by_seed(values)
+    return percentile_interval(float(values_SV.mean()), _resampled_means(values_SV, resamples=resamples, seed=seed, stream=0))
 
-    With several seeds, a resample takes the same videos for every seed. One video, or equal values, give an interval of
-    no width.
+
+def compare(a: npt.ArrayLike, b: npt.ArrayLike, *, resamples: int, seed: int, same_checkpoints: bool = False) -> Comparison:
+    """The mean of `a - b` over the same videos in the same order; each is `[V]` or `[S, V]`, the numbers of seeds may differ.
+
+    The interval and `p_bootstrap` are over videos and training seeds; with `same_checkpoints` (a control and its system)
+    both rows get the same seeds in a resample. `p_bootstrap` is twice the smaller share of resamples on either side of
+    zero, zero itself counted on both sides and the observed sample as one resample more. `p_randomisation` swaps the two
+    rows' scores, averaged over seeds, video by video: every way of swapping where there are at most `resamples` ways, else
+    `resamples` random ones.
     """
-    per_video = _mean_over_seeds(values)
-    counts = resample_counts(len(per_video), resamples=resamples, seed=seed)
-    return percentile_interval(float(per_video.mean()), counts @ per_video / len(per_video))
-
-
-def paired_difference(a: npt.ArrayLike, b: npt.ArrayLike, *, resamples: int, seed: int) -> Difference:
-    """Mean of `a - b` over the same videos, in the same order. Each is `[videos]` or `[seeds, videos]`.
-
-    The numbers of seeds may differ: seeds are averaged first. The p value is twice the smaller share of resamples on
-    either side of zero, zero itself counted on both sides and the observed sample as one resample more, at most 1.
-    """
-    first, second = _mean_over_seeds(a), _mean_over_seeds(b)
-    if len(first) != len(second):
-        raise ValueError(f"a paired difference needs the same videos on both sides, not {len(first)} and {len(second)}")
-    difference = first - second
-    counts = resample_counts(len(difference), resamples=resamples, seed=seed)
-    samples: Floats = np.round(counts @ difference / len(difference), 2 * _DECIMALS)
+    a_SV, b_SV = _by_seed(a), _by_seed(b)
+    if a_SV.shape[1] != b_SV.shape[1]:
+        raise ValueError(f"a paired comparison needs the same videos on both sides, not {a_SV.shape[1]} and {b_SV.shape[1]}")
+    if same_checkpoints and len(a_SV) != len(b_SV):
+        raise ValueError(f"rows of the same checkpoints have the same seeds, not {len(a_SV)} and {len(b_SV)}")
+    if same_checkpoints:
+        samples = _resampled_means(a_SV - b_SV, resamples=resamples, seed=seed, stream=0)
+    else:
+        samples = _resampled_means(a_SV, resamples=resamples, seed=seed, stream=0)
+        samples = samples - _resampled_means(b_SV, resamples=resamples, seed=seed, stream=1)
+    samples = np.round(samples, 2 * _DECIMALS - 3)
+    difference = a_SV.mean(axis=0) - b_SV.mean(axis=0)
     estimate = percentile_interval(float(difference.mean()), samples)
     tail = min(int((samples <= 0).sum()), int((samples >= 0).sum()))
-    p = min(1.0, 2 * (tail + 1) / (resamples + 1))
-    return Difference(estimate.mean, estimate.ci95_low, estimate.ci95_high, round(p, _DECIMALS))
+    deviation = float(difference.std(ddof=1)) if len(difference) > 1 else 0.0
+    return Comparison(
+        estimate.mean,
+        estimate.ci95_low,
+        estimate.ci95_high,
+        p_bootstrap=round(min(1.0, 2 * (tail + 1) / (resamples + 1)), _DECIMALS),
+        p_randomisation=round(randomisation_p(difference, resamples=resamples, seed=seed), _DECIMALS),
+        effect_size=_effect_size(float(difference.mean()), deviation),
+        detectable=round(detectable_difference(float(samples.std())), _DECIMALS),
+    )
 
 
-def _mean_over_seeds(values: npt.ArrayLike) -> Floats:
+def randomisation_p(difference: Floats, *, resamples: int, seed: int) -> float:
+    """Two-sided p value of the mean of `difference` `[V]` under random signs: exact if 2**V <= `resamples`."""
+    signs, exact = _signs(len(difference), resamples=resamples, seed=seed)
+    extreme = int((np.abs(signs @ difference) >= abs(float(difference.sum())) - _TINY).sum())
+    return extreme / len(signs) if exact else (extreme + 1) / (len(signs) + 1)
+
+
+def detectable_difference(error: float) -> float:
+    """The true difference that a test at 5 %, two-sided, finds with 80 % power where the estimate has this standard error."""
+    normal = NormalDist()
+    return (normal.inv_cdf(1 - LEVEL / 2) + normal.inv_cdf(POWER)) * error
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """P values corrected for their number, in the order given (Holm 1979): the k-th smallest of m times m - k + 1, monotone."""
+    corrected = [0.0] * len(ps)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(ps)), key=lambda place: ps[place])):
+        largest = max(largest, min(1.0, (len(ps) - rank) * ps[index]))
+        corrected[index] = largest
+    return corrected
+
+
+_SEEDS = 1_000_003  # keeps the draws of training seeds apart from those of videos
+
+
+def _resampled_means(values_SV: Floats, *, resamples: int, seed: int, stream: int) -> Floats:
+    """Means `[R]` over drawn videos and drawn seeds."""
+    videos = values_SV.shape[1]
+    samples_RS = _weights(videos, resamples=resamples, seed=seed) @ values_SV.T
+    return mean_over_seeds(samples_RS, seed=seed, stream=stream)
+
+
+@lru_cache(maxsize=8)
+def _weights(videos: int, *, resamples: int, seed: int) -> Floats:
+    weights: Floats = resample_counts(videos, resamples=resamples, seed=seed) / videos
+    weights.flags.writeable = False
+    return weights
+
+
+@lru_cache(maxsize=4)
+def _signs(videos: int, *, resamples: int, seed: int) -> tuple[npt.NDArray[np.float64], bool]:
+    if videos < 63 and 2**videos <= resamples:
+        bits = (np.arange(2**videos)[:, None] >> np.arange(videos)) & 1
+        return np.where(bits == 1, 1.0, -1.0), True
+    return np.random.default_rng(seed).choice(np.array([-1.0, 1.0]), size=(resamples, videos)), False
+
+
+def _effect_size(mean: float, deviation: float) -> float:
+    if deviation < _TINY:
+        return 0.0 if abs(mean) < _TINY else math.copysign(math.inf, mean)
+    return round(mean / deviation, _DECIMALS)
+
+
+def _by_seed(values: npt.ArrayLike) -> Floats:
     array: npt.NDArray[Any] = np.asarray(values, dtype=np.float64)
     if array.ndim not in (1, 2) or array.size == 0:
         raise ValueError(f"expected values [videos] or [seeds, videos], got shape {array.shape}")
     if not np.isfinite(array).all():
         raise ValueError("values to resample hold NaN or infinity")
-    return array.mean(axis=0) if array.ndim == 2 else array
+    return np.atleast_2d(array)

@@ -138,7 +138,10 @@ def row_run(
 
 @contextmanager
 def reopen(*, record: Path, study: str, row: str, stage: str, fingerprint: str) -> Iterator[RowRun]:
-    """The run a former stage saved in `record`, under the same `fingerprint`; else, a new one. `record` is only read."""
+    """The run a former stage of this DVC experiment saved in `record`, under the same `fingerprint`; else, a new one.
+
+    `record` is only read.
+    """
     with _row_run(study=study, row=row, stage=stage, fingerprint=fingerprint, params={}, record=record, keep=False) as run:
         yield run
 
@@ -156,6 +159,8 @@ def _row_run(
 
     def open_row(store: Store) -> str:
         found = _recorded(store, record, fingerprint) if record is not None else None
+        if found is not None and found.data.tags.get("dvc.exp_name") != tags["dvc.exp_name"]:
+            found = None  # the run of another experiment, whose training this one only evaluates anew
         run_id = _open_run(store, found, name=row, tags=tags)
         _log_params(store, run_id, params, known=found.data.params if found is not None else {})
         return run_id

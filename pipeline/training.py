@@ -51,7 +51,8 @@ def train_seed(task: Task, seed: int, out: Path, *, work: Path, on_epoch: Callab
     """Train, then write `model.safetensors`, `config.json` (both of the best epoch) and `history.json` to `out`.
 
     `work` keeps the state between epochs. `on_epoch` is called once for every epoch of the history, also for those of a
-    run that was killed. Returns the best epoch, its validation ROUGE-2, and the number of epochs.
+    run that was killed. Returns the best epoch, its validation ROUGE-2, the number of epochs, and what the optimiser changed
+    at which rate.
     """
     fix_seed(seed)
     system = task.create().to(task.device)
@@ -80,7 +81,15 @@ def train_seed(task: Task, seed: int, out: Path, *, work: Path, on_epoch: Callab
     save(system, out)
     write_json(out / "history.json", history)
     chosen = best_epoch(history)
-    return {"seed": seed, "best_epoch": chosen, "val_rouge2": history[chosen - 1]["val_rouge2"], "epochs": len(history)}
+    rates = {group["name"]: group["base_lr"] for group in optimiser.param_groups}
+    optimised = {name: facts | {"rate": rates[name]} for name, facts in system.protocol().items() if name in rates}
+    return {
+        "seed": seed,
+        "best_epoch": chosen,
+        "val_rouge2": history[chosen - 1]["val_rouge2"],
+        "epochs": len(history),
+        "optimised": optimised,
+    }
 
 
 def best_epoch(history: list[Epoch]) -> int:

@@ -82,15 +82,6 @@ def open_pixels(frames: Path, spec: EncoderSpec) -> VisualStore:
     return _store(np.load(path, mmap_mode="r"), ids, max_frames=frames_per_video(frames), footer={})
 
 
-def swap_videos(video_ids: Sequence[str], *, seed: int) -> list[str]:
-    """For each video another one, every one used once: who shows its frames in the swapped-video control."""
-    if len(video_ids) < 2:
-        raise ValueError("the swapped-video control needs at least two test videos")
-    order = np.random.default_rng(seed).permutation(len(video_ids))
-    partner = dict(zip(order, np.roll(order, 1), strict=True))
-    return [video_ids[partner[position]] for position in range(len(video_ids))]
-
-
 def _write_pixels(path: Path, shards: Sequence[Path], spec: EncoderSpec, *, rows: int) -> None:
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     shape = (rows, 3, spec.image_size, spec.image_size)

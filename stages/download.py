@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 from pipeline.atomic import write_json, write_text
-from pipeline.corpus import Video, check_losses, coverage, read_corpus, write_corpus
-from pipeline.datasets import folder, kitchen
-from pipeline.params import FolderDataset, KitchenDataset, load_params
+from pipeline.corpus import Video, check_losses, coverage, read_corpus, text_counts, write_corpus
+from pipeline.datasets import folder, kitchen, youcook2_corpus
+from pipeline.params import FolderDataset, KitchenDataset, YouCook2Dataset, load_params
 
 RAW = Path("data/raw")
 CORPUS = Path("data/corpus/corpus.parquet")
@@ -21,17 +21,21 @@ def main() -> None:
     frame = read_corpus(CORPUS)
     counts = coverage(frame)
     lost = frame[frame["status"] == "failed"]
+    texts = text_counts(frame)
     write_json(
         METRICS,
         {
             "study": params.study,
             "dataset": dataset.name,
+            "splits": dataset.splits if isinstance(dataset, YouCook2Dataset) else "",
             "coverage": counts,
+            "texts": texts,
             "lost": lost[["video_id", "split", "reason"]].to_dict("records"),
         },
     )
     for split, count in counts.items():
-        print(f"{split}: {count['ok']} of {count['asked']} videos, {count['failed']} lost")
+        having = ", ".join(f"{number} with {name}" for name, number in texts[split].items())
+        print(f"{split}: {count['ok']} of {count['asked']} videos, {count['failed']} lost; {having}")
     check_losses(
         failed=len(lost),
         asked=len(frame),
@@ -41,12 +45,12 @@ def main() -> None:
     )
 
 
-def get_videos(dataset: KitchenDataset | FolderDataset, *, workers: int) -> list[Video]:
+def get_videos(dataset: KitchenDataset | FolderDataset | YouCook2Dataset, *, workers: int) -> list[Video]:
     """The rows of the corpus; afterwards `data/raw` exists, whatever the dataset."""
     if isinstance(dataset, KitchenDataset):
         return kitchen.build(dataset, RAW, workers=workers)
     write_text(RAW / "README.txt", "This study reads its videos where they are; nothing is copied here.\n")
-    return folder.read_folder(dataset)
+    return youcook2_corpus.read_youcook2(dataset) if isinstance(dataset, YouCook2Dataset) else folder.read_folder(dataset)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Train one row of the table over all seeds.
 
-python -m stages.train --row clipsum --model clipsum --encoder clip_vit_b32 --tuning frozen
+python -m stages.train --row clipsum --model clipsum --text weights/bart --encoder clip_vit_b32 --tuning frozen \
+    --reads data/features/clip_vit_b32 --tower weights/clip_vit_b32 --out models/clipsum
 
-On a CPU the seeds train side by side, a process and a thread each; on a GPU one after another.
+On a CPU the seeds train side by side, a process and a thread each; on a GPU one after another. Trained seeds are kept in
+scratch (as hard links, until the row is trained with other parameters), so that a seed added later trains alone.
 """
 
 import argparse
@@ -17,32 +19,36 @@ from pipeline import tracking
 from pipeline.atomic import read_json, write_json
 from pipeline.corpus import read_corpus
 from pipeline.device import choose_device
+from pipeline.encoders import read_spec
 from pipeline.params import Params, load_params
-from pipeline.rows import CORPUS, TEXT_MODEL, Row, create_system, input_digests, open_visual, write_row
-from pipeline.shards import Shard, file_sha256, fingerprint, publish, run_shards, scratch_folder, start_server
+from pipeline.rows import CORPUS, Row, code_digest, create_system, input_digests, open_visual, write_row
+from pipeline.shards import Shard, file_sha256, fingerprint, forget, publish, run_shards, scratch_folder, start_server
 
 if TYPE_CHECKING:
     from pipeline.training import Epoch, Task
 
-PRELOAD = ("pipeline.batches", "pipeline.rows", "pipeline.training")  # what takes seconds to import
+PRELOAD = ("pipeline.batches", "pipeline.rows", "pipeline.training", "rouge_score.rouge_scorer")  # what takes seconds to import
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for option in ("row", "model", "encoder", "tuning"):
+    for option in ("row", "model", "text", "encoder", "tuning", "reads", "tower"):
         parser.add_argument(f"--{option}", required=True)
+    parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     params = load_params()
+    row = Row(
+        name=arguments.row, model=arguments.model, text=arguments.text, encoder=arguments.encoder, tuning=arguments.tuning,
+        reads=arguments.reads, tower=arguments.tower,
+    )  # fmt: skip
     if len(params.current.seeds) > 1 and params.runtime.device != "cuda":
-        start_server(PRELOAD)
-    row = Row(name=arguments.row, model=arguments.model, encoder=arguments.encoder, tuning=arguments.tuning)
+        start_server([*PRELOAD, read_spec(row.weights).library] if row.tuning == "finetuned" else PRELOAD)
     protocol = row_protocol(row, params)
-    key = fingerprint(write_row(row), protocol, input_digests(row), params.runtime.device)
+    key = fingerprint(write_row(row), protocol, input_digests(row), params.runtime.device, code_digest(row.model))
     seeds = params.current.seeds
     on_cpu = choose_device(params.runtime.device).type == "cpu"
     # Up to two seeds a core: with three seeds on two cores none is left to train alone.
     workers = min(2 * params.runtime.processes, len(seeds)) if on_cpu else 1
-    out = Path("models") / row.name
     with scratch_folder(f"train.{row.name}", key) as folder:
         run = tracking.row_run(
             study=params.study, row=row.name, stage=f"train@{row.name}", fingerprint=key,
@@ -57,9 +63,11 @@ def main() -> None:
                 results = run_shards(
                     work, shards, folder=folder, workers=workers, unit="seed", title=f"train {row.name}", forked=True
                 )
-            write_json(folder / "row.json", {"row": write_row(row), "protocol": protocol, "seeds": results, "fingerprint": key})
-            row_run.save_record(out / "mlflow_run.json")
-            publish(folder, [*(shard.name for shard in shards), "row.json"], out / "seeds")
+            summary = {"row": write_row(row), "protocol": protocol, "optimised": results[0]["optimised"], "fingerprint": key}
+            write_json(folder / "row.json", summary | {"seeds": results})
+            row_run.save_record(arguments.out / "mlflow_run.json")
+            publish(folder, [*(shard.name for shard in shards), "row.json"], arguments.out / "seeds", keep=True)
+            forget(folder, unfinished="work-*")
     for result in results:
         print(
             f"{row.name}, seed {result['seed']}: best of {result['epochs']} epochs is {result['best_epoch']}, "
@@ -123,11 +131,13 @@ def row_protocol(row: Row, params: Params) -> dict[str, Any]:
     """Every parameter that decides this row's training, flat."""
     study = params.current
     blocks: dict[str, Any] = {"text": study.text, "train": study.train, "generate": study.generate}
+    shared = {"model.dropout": study.model.dropout}
     if row.tuning != "none":
         blocks |= {"model": study.model}
     if row.tuning == "finetuned":
         blocks |= {"finetune": study.finetune}
-    return {f"{block}.{name}": value for block, settings in blocks.items() for name, value in settings.model_dump().items()}
+    protocol = {f"{block}.{name}": value for block, settings in blocks.items() for name, value in settings.model_dump().items()}
+    return protocol | (shared if row.tuning == "none" else {"frames.count": study.frames.count})
 
 
 def build_task(row: Row, params: Params) -> "Task":
@@ -137,7 +147,7 @@ def build_task(row: Row, params: Params) -> "Task":
 
     study = params.current
     corpus = read_corpus(CORPUS)
-    tokenizer = load_tokenizer(TEXT_MODEL)
+    tokenizer = load_tokenizer(row.text_model)
     visual = open_visual(row)
     splits = {split: read_examples(corpus, split, text=study.text, tokenizer=tokenizer) for split in ("train", "validation")}
     return Task(

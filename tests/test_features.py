@@ -14,7 +14,7 @@ from pipeline.features import extract_features, read_footer
 from pipeline.frames import FrameStore, sample_corpus
 from pipeline.params import Frames
 from pipeline.shards import file_sha256
-from pipeline.visual import open_features, open_pixels, swap_videos
+from pipeline.visual import open_features, open_pixels
 from tests import toys
 from tests.drawn_videos import draw_video
 
@@ -37,7 +37,7 @@ def sample(folder: Path, videos: dict[str, Path], *, count: int = 5) -> Path:
 
 def weights_folder(folder: Path) -> tuple[Encoder, Path]:
     tower = toys.tower()
-    save_encoder(toys.TOWER, tower.module.state_dict(), folder / "weights", source="test")
+    save_encoder(toys.TOWER, tower.module.state_dict(), folder / "weights", source={"source": "test"})
     return tower, folder / "weights"
 
 
@@ -131,16 +131,6 @@ def test_features_of_two_towers_or_not_finite_are_refused(tmp_path: Path, frames
         extract_features(frames, tmp_path / "bad", encoder=tower, weights=weights, device=CPU, batch_size=4)
     with pytest.raises(FileNotFoundError, match="run `dvc repro extract_features@nothing` first"):
         open_features(tmp_path / "nothing")
-
-
-def test_every_video_is_shown_another_one_s_frames() -> None:
-    ids = [f"v{number}" for number in range(9)]
-    shown = swap_videos(ids, seed=3)
-    assert sorted(shown) == ids
-    assert all(own != other for own, other in zip(ids, shown, strict=True))
-    assert shown == swap_videos(ids, seed=3)
-    with pytest.raises(ValueError, match="at least two"):
-        swap_videos(["v0"], seed=3)
 
 
 def test_a_video_without_frames_is_all_mask() -> None:

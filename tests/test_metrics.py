@@ -87,6 +87,22 @@ def test_stemming_matches_inflected_words() -> None:
     assert found["meteor"] > 90
 
 
+def test_white_space_words_keep_case_and_punctuation() -> None:
+    # "Fry" and "onion," of the reference have no counterpart: 1 of 3 words shared
+    found = means("fry the onion", "Fry the onion, gently")
+    assert found["rouge1_ws"] == pytest.approx(100 * 2 * (1 / 3) * (1 / 4) / (1 / 3 + 1 / 4))
+    assert found["rouge1"] == pytest.approx(100 * 2 * 1.0 * 0.75 / 1.75)
+    assert found["rouge2_ws"] == 0.0
+    assert means("fried onions now", "fries onion now")["rouge1_ws_stem"] == pytest.approx(100.0)
+
+
+def test_deviation_is_over_the_seeds_means() -> None:
+    scores = score_row(table(30, 3), resamples=10, seed=0)
+    for score in scores.values():
+        assert score["std"] == pytest.approx(np.std([each["mean"] for each in score["per_seed"].values()], ddof=1), abs=1e-5)
+    assert score_row(table(3, 1), resamples=10, seed=0)["rouge1"]["std"] is None
+
+
 def test_newline_rule() -> None:
     assert split_sentences(" Cut 0.5 kg. Fry!  Serve?\nDone ") == "Cut 0.5 kg.\nFry!\nServe?\nDone"
     assert split_sentences("") == ""
@@ -156,8 +172,8 @@ def test_order_of_lines_does_not_matter_and_runs_repeat() -> None:
     assert score_row(frame, resamples=100, seed=5) != first
 
 
-def test_one_video_has_an_interval_of_no_width() -> None:
-    for score in score_row(table(1, 2), resamples=50, seed=0).values():
+def test_one_video_of_one_seed_has_an_interval_of_no_width() -> None:
+    for score in score_row(table(1, 1), resamples=50, seed=0).values():
         assert score["ci95_low"] == score["mean"] == score["ci95_high"]
 
 

@@ -30,7 +30,7 @@ def test_the_committed_file_is_valid_and_reads_numbers_as_yaml_1_2_does() -> Non
     ("keys", "value", "message"),
     [
         (("study",), "kitchn", "study: 'kitchn' is none of kitchen, my_videos"),
-        (("encoder",), "clip", "encoder: 'clip' is none of clip_vit_b32, resnet152"),
+        (("encoder",), "clip", "encoder: 'clip' has no mini tower; scale mini has clip_vit_b32, random_vit_b32, resnet152"),
         (("studies", "kitchen", "train", "lr"), 1e-3, "studies.kitchen.train.lr: unknown key"),
         (("studies", "kitchen", "frames", "count"), -3, "studies.kitchen.frames.count: "),
         (("studies", "kitchen", "frames", "count"), "eight", "(given: 'eight')"),
@@ -40,6 +40,9 @@ def test_the_committed_file_is_valid_and_reads_numbers_as_yaml_1_2_does() -> Non
         (("studies", "kitchen", "seeds"), [0, 0], "seeds [0, 0] repeat a value"),
         (("studies", "kitchen", "scale"), "full", "scale 'full' takes published weights: set `pretrain: null`"),
         (("studies", "my_videos", "generate", "beams"), 0, "studies.my_videos.generate.beams: "),
+        (("studies", "kitchen", "model", "pooling"), "max", "studies.kitchen.model.pooling: "),
+        (("studies", "kitchen", "model", "fusion"), "late", "studies.kitchen.model.fusion: "),
+        (("studies", "kitchen", "model", "temporal"), 1, "studies.kitchen.model.temporal: "),
         (("runtime", "device"), "tpu", "runtime.device: "),
         (("runtime", "workers"), True, "runtime.workers: "),
     ],

@@ -158,6 +158,23 @@ def test_evaluate_adds_to_the_run_of_train(root: Path, client: Any) -> None:
     assert runs["clipsum"].data.params == {"lr": "0.1"}
 
 
+def test_an_experiment_that_only_evaluates_leaves_the_run_of_the_baseline_alone(
+    root: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = root / "mlflow_run.json"
+    with tracking.row_run(**OPENING, params={}, record=record) as run:
+        run.metrics({"test_rouge1": 30.0})
+    for _ in range(2):
+        monkeypatch.setenv("DVC_EXP_NAME", "lucky-fork")
+        with tracking.reopen(record=record, **EVALUATION) as run:
+            run.metrics({"test_rouge1": 20.0})
+    baseline = client.get_run(read_json(record)["run_id"])
+    assert baseline.data.metrics["test_rouge1"] == 30.0
+    assert baseline.data.tags["dvc.exp_name"] == "workspace"
+    assert run.run_id != baseline.info.run_id
+    assert client.get_run(run.run_id).data.tags["dvc.exp_name"] == "lucky-fork"
+
+
 @pytest.mark.parametrize("why", ["other fingerprint", "no record", "unknown to the store", "deleted", "tracker was off"])
 def test_a_record_that_does_not_fit_opens_a_new_run(root: Path, client: Any, why: str) -> None:
     record = root / "mlflow_run.json"

@@ -11,46 +11,94 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 
 from pipeline import weights
-from pipeline.encoders import ENCODERS, build_clip, build_tower, load_encoder
+from pipeline.encoders import MINI, EncoderSpec, build_clip, build_tower, load_encoder
+from pipeline.published import published_spec
 from tests import toys
 
-CLIP = ENCODERS["clip_vit_b32", "full"]
+TINY = "timm:resnet10t.c3_in1k"  # 5 million parameters, loaded as every tower of timm is
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The published CLIP tower, shrunk; the current folder is empty."""
-    spec = toys.TOWER
-    monkeypatch.setitem(
-        ENCODERS, ("clip_vit_b32", "full"), type(spec)(**(vars(spec) | {"repository": CLIP.repository, "file": CLIP.file}))
-    )
+    """An empty current folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_a_local_folder_is_used_before_the_hub(small: Path) -> None:
-    torch.manual_seed(3)
-    clip = build_clip(ENCODERS["clip_vit_b32", "full"])
-    path = small / weights.LOCAL / CLIP.repository / CLIP.file
+def put(folder: Path, spec: EncoderSpec, state: dict[str, torch.Tensor]) -> Path:
+    path = folder / weights.LOCAL / spec.repository / spec.file
     path.parent.mkdir(parents=True)
-    save_file({name: tensor.contiguous() for name, tensor in clip.state_dict().items()}, path)
-    source = weights.fetch_encoder("clip_vit_b32", small / "weights" / "clip_vit_b32")["source"]
-    assert source == f"{CLIP.repository}/{CLIP.file} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
-    loaded = load_encoder(small / "weights" / "clip_vit_b32").module.state_dict()
-    assert loaded.keys() == clip.visual.state_dict().keys()  # type: ignore[operator,union-attr]
-    assert all(torch.equal(loaded[name], tensor) for name, tensor in clip.visual.state_dict().items())  # type: ignore[operator,union-attr]
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+    return path
+
+
+def same(tower: torch.nn.Module, state: dict[str, torch.Tensor], *, prefix: str = "") -> bool:
+    return all(torch.equal(tensor, state[prefix + name]) for name, tensor in tower.state_dict().items())
+
+
+def test_clip_from_a_local_folder_is_its_image_tower(small: Path) -> None:
+    spec = published_spec("clip_vit_b32")
+    torch.manual_seed(3)
+    state = build_clip(spec).state_dict()
+    path = put(small, spec, state)
+    source = weights.fetch_encoder("clip_vit_b32", small / "weights" / "clip_vit_b32")
+    assert source == {
+        "source": f"{spec.repository}/{spec.file}",
+        "revision": "local",
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    assert same(load_encoder(small / "weights" / "clip_vit_b32").module, state, prefix="visual.")
+
+
+def test_a_classifier_is_taken_without_its_head(small: Path) -> None:
+    spec = published_spec(TINY)
+    torch.manual_seed(3)
+    state = timm.create_model(spec.architecture, pretrained=False).state_dict()
+    assert "fc.weight" in state
+    put(small, spec, state)
+    weights.fetch_encoder(TINY, small / "out")
+    tower = load_encoder(small / "out").module
+    assert same(tower, state)
+    assert "fc.weight" not in tower.state_dict()
+
+
+def test_blip_is_taken_without_its_text_model(small: Path) -> None:
+    spec = published_spec("blip_b16")
+    torch.manual_seed(3)
+    state = {f"vision_model.{name}": tensor for name, tensor in build_tower(spec).state_dict().items()}
+    put(small, spec, state | {"text_decoder.bias": torch.zeros(3)})
+    weights.fetch_encoder("blip_b16", small / "out")
+    assert same(load_encoder(small / "out").module, state, prefix="vision_model.")
+
+
+def test_random_towers_need_no_file_and_are_the_same_everywhere(small: Path) -> None:
+    for out in ("a", "b"):
+        weights.fetch_encoder("random_vit_b32", small / out)
+    first, second = ((small / out / "tower.safetensors").read_bytes() for out in ("a", "b"))
+    assert first == second
+    assert "never trained" in json.loads((small / "a" / "encoder.json").read_text())["source"]["source"]
+
+
+def test_the_random_mini_tower_has_the_mini_clip_tower_s_shape(tmp_path: Path) -> None:
+    for out in ("a", "b"):
+        source = weights.write_random_encoder(MINI["random_vit_b32"], tmp_path / out)
+    assert source == {"source": "random weights, seed 0: the architecture of clip_vit_b32 at scale mini, never trained"}
+    assert (tmp_path / "a" / "tower.safetensors").read_bytes() == (tmp_path / "b" / "tower.safetensors").read_bytes()
+    tower = load_encoder(tmp_path / "a")
+    assert {name: tensor.shape for name, tensor in tower.module.state_dict().items()} == {
+        name: tensor.shape for name, tensor in build_tower(MINI["clip_vit_b32"]).state_dict().items()
+    }
 
 
 def test_weights_of_another_model_are_refused(small: Path) -> None:
-    path = small / weights.LOCAL / CLIP.repository / CLIP.file
-    path.parent.mkdir(parents=True)
-    save_file({name: tensor.contiguous() for name, tensor in build_tower(toys.TOWER).state_dict().items()}, path)
+    put(small, published_spec(TINY), build_tower(toys.TOWER).state_dict())
     with pytest.raises(RuntimeError, match="Missing key"):
-        weights.fetch_encoder("clip_vit_b32", small / "out")
+        weights.fetch_encoder(TINY, small / "out")
     assert not (small / "out").exists()
 
 
@@ -90,7 +138,17 @@ def hub(tmp_path: Path) -> Iterator[str]:
     folder = toys.text_model(tmp_path / "bart")
     (folder / "vocab.json").write_text(json.dumps({"<s>": 0}))
     (folder / "merges.txt").write_text("#version: 0.2\n")
-    Hub.files = {f"/{weights.TEXT_MODEL}/resolve/main/{path.name}": path.read_bytes() for path in folder.iterdir()}
+    repository, _ = weights.TEXT_MODELS["bart"]
+    Hub.files = {f"/{repository}/resolve/main/{path.name}": path.read_bytes() for path in folder.iterdir()}
+    folder = toys.t5(tmp_path / "t5")
+    (folder / "spiece.model").write_bytes(b"pieces")
+    repository, _ = weights.TEXT_MODELS["t5"]
+    Hub.files |= {f"/{repository}/resolve/main/{path.name}": path.read_bytes() for path in folder.iterdir()}
+    spec = published_spec(TINY)
+    tower = timm.create_model(spec.architecture, pretrained=False)
+    tower_file = tmp_path / "tower.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in tower.state_dict().items()}, tower_file)
+    Hub.files[f"/{spec.repository}/resolve/main/{spec.file}"] = tower_file.read_bytes()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -107,19 +165,34 @@ def fetch(folder: Path, endpoint: str, call: str) -> subprocess.CompletedProcess
     return subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_bart_comes_from_a_hub_with_a_digest_per_file(hub: str, tmp_path: Path) -> None:
-    done = fetch(tmp_path, hub, "fetch_text_model(Path('out'))")
+@pytest.mark.parametrize(
+    ("name", "repository", "vocabulary"),
+    [("bart", "facebook/bart-base", {"vocab.json", "merges.txt"}), ("t5", "google-t5/t5-base", {"spiece.model"})],
+)
+def test_a_text_model_comes_from_a_hub_with_a_digest_per_file(
+    hub: str, tmp_path: Path, name: str, repository: str, vocabulary: set[str]
+) -> None:
+    done = fetch(tmp_path, hub, f"fetch_text_model({name!r}, Path('out'))")
     assert done.returncode == 0, done.stderr[-2000:]
     source = json.loads((tmp_path / "out" / "source.json").read_text())
-    assert source["repository"] == "facebook/bart-base"
-    assert {"config.json", "model.safetensors", "vocab.json", "merges.txt"} <= source["sha256"].keys()
+    assert source["repository"] == repository
+    assert source["revision"] == "0" * 40
+    assert {"config.json", "model.safetensors", *vocabulary} <= source["sha256"].keys()
     for name, digest in source["sha256"].items():
         assert hashlib.sha256((tmp_path / "out" / name).read_bytes()).hexdigest() == digest
 
 
-@pytest.mark.parametrize("name", ["clip_vit_b32", "resnet152"])
-def test_without_a_hub_the_error_names_the_weight_and_how_to_supply_it(tmp_path: Path, name: str) -> None:
-    spec = ENCODERS[name, "full"]
+def test_a_tower_comes_from_a_hub_with_revision_and_digest(hub: str, tmp_path: Path) -> None:
+    done = fetch(tmp_path, hub, f"fetch_encoder({TINY!r}, Path('out'))")
+    assert done.returncode == 0, done.stderr[-2000:]
+    source = json.loads((tmp_path / "out" / "encoder.json").read_text())["source"]
+    assert source["revision"] == "0" * 40
+    assert source["sha256"] == hashlib.sha256((tmp_path / "tower.safetensors").read_bytes()).hexdigest()
+
+
+def test_without_a_hub_the_error_names_the_weight_and_how_to_supply_it(tmp_path: Path) -> None:
+    name = "resnet152"
+    spec = published_spec(name)
     done = fetch(tmp_path, "http://127.0.0.1:9", f"fetch_encoder({name!r}, Path('out'))")
     assert done.returncode == 1
     error = done.stderr.strip().splitlines()[-1]

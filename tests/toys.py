@@ -1,10 +1,12 @@
 """Tiny text models, towers, stores and examples: random weights, real classes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import BartConfig, BartForConditionalGeneration
+from transformers import BartConfig, BartForConditionalGeneration, T5Config, T5ForConditionalGeneration
+from transformers.modeling_outputs import BaseModelOutput
 
 from pipeline.batches import Examples
 from pipeline.encoders import Encoder, EncoderSpec, build_tower
@@ -27,7 +29,8 @@ TOWER = EncoderSpec(
 
 def model_settings(**changes: object) -> Model:
     values = {"temporal_layers": 2, "temporal_heads": 4, "temporal_feedforward": 32, "fusion_layer": 5, "dropout": 0.1}
-    return Model.model_validate(values | {"l2_normalise": True} | changes)
+    values |= {"l2_normalise": True, "temporal": True, "pooling": "none", "fusion": "attention"}
+    return Model.model_validate(values | changes)
 
 
 def train_settings(**changes: object) -> Train:
@@ -53,16 +56,32 @@ def text_model(folder: Path) -> Path:
     return folder
 
 
+def t5(folder: Path) -> Path:
+    torch.manual_seed(0)
+    config = T5Config(
+        vocab_size=VOCABULARY, d_model=32, d_kv=8, num_heads=4, d_ff=64, num_layers=3, num_decoder_layers=2, pad_token_id=1,
+        eos_token_id=2, decoder_start_token_id=1,
+    )  # fmt: skip
+    T5ForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
 def tower() -> Encoder:
     torch.manual_seed(1)
     return Encoder(TOWER, build_tower(TOWER).eval())
 
 
 def clipsum(folder: Path, *, finetuned: bool = False, **changes: object) -> Summarizer:
+    return system("clipsum", folder, finetuned=finetuned, **changes)
+
+
+def system(model: str, folder: Path, *, finetuned: bool = False, **changes: object) -> Summarizer:
+    """A system of any row, on a tiny text model of its kind."""
+    text_folder = t5(folder) if model == "t5" else text_model(folder)
     torch.manual_seed(2)
     return create(
-        "clipsum",
-        text_folder=text_model(folder),
+        model,
+        text_folder=text_folder,
         settings=model_settings(**changes),
         feature_width=WIDTH,
         max_frames=FRAMES,
@@ -84,6 +103,40 @@ def batch(*, size: int = 3, tokens: int = 9, frames: int = FRAMES, seed: int = 0
         frames=shown,
         frame_mask_BM=torch.ones(size, frames, dtype=torch.bool),
     )
+
+
+def mixed_batch() -> Batch:
+    """Four videos: texts of several lengths, and six, two, no and four frames, with rubbish in masked places."""
+    full = batch(size=4)
+    token_mask = torch.arange(9)[None] < torch.tensor([9, 5, 7, 9])[:, None]
+    frame_mask = torch.arange(FRAMES)[None] < torch.tensor([6, 2, 0, 4])[:, None]
+    return replace(
+        full,
+        tokens_BT=full.tokens_BT.masked_fill(~token_mask, 1),
+        token_mask_BT=token_mask.long(),
+        frame_mask_BM=frame_mask,
+    )
+
+
+def enliven(system: Summarizer) -> Summarizer:
+    """The system with weights so large that every part matters to the output."""
+    generator = torch.Generator().manual_seed(4)
+    with torch.no_grad():
+        for parameter in system.parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.2)
+            else:
+                parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.1)
+    return system
+
+
+@torch.no_grad()
+def logits(system: Summarizer, batch: Batch) -> torch.Tensor:
+    """What the decoder says of each target token, [B, L, vocabulary]."""
+    memory = system.encode(batch)
+    encoded = BaseModelOutput(last_hidden_state=memory.states_BSH)
+    output: torch.Tensor = system.text(attention_mask=memory.mask_BS, encoder_outputs=encoded, labels=batch.labels_BL).logits
+    return output
 
 
 def examples(count: int, *, seed: int = 0) -> Examples:

@@ -16,12 +16,12 @@ from pipeline.atomic import write_json, write_text
 from pipeline.corpus import SPLITS, Video
 from pipeline.datasets.kitchen_grammar import DISHES, Recipe, draw_recipes, generator, narrate, step_sentences, summarise
 from pipeline.datasets.kitchen_video import VideoPlan, draw_videos
-from pipeline.datasets.youcook2 import SUBSETS, read_annotations
+from pipeline.datasets.youcook2 import SUBSETS, Annotation, Malformed, read_annotations
 from pipeline.params import KitchenDataset
 from pipeline.shards import fingerprint, publish, run_shards, scratch_folder, split_into_shards
 
 FIRST_RECIPE_TYPE = 101  # YouCook2 counts from here
-VERSION = 2  # raise it when drawings or texts change, so that no unfinished older work is mixed in
+VERSION = 3  # raise it when drawings or texts change, so that no unfinished older work is mixed in
 SHARD_SIZE = 8
 
 
@@ -62,6 +62,8 @@ def read_dataset(folder: Path) -> list[Video]:
     for line in (folder / "summaries.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         summaries[row["video_id"]] = row["summary"]
+    annotations = read_annotations(folder / "annotations.json", recipes=folder / "label_foodtype.csv")
+    assert not any(isinstance(annotation, Malformed) for annotation in annotations), "this project wrote the file itself"
     return [
         Video(
             video_id=annotation.video_id,
@@ -70,10 +72,12 @@ def read_dataset(folder: Path) -> list[Video]:
             recipe=annotation.recipe,
             duration_seconds=annotation.duration_seconds,
             steps=annotation.steps,
+            segments=annotation.segments,
             transcript=" ".join((folder / "transcripts" / f"{annotation.video_id}.txt").read_text(encoding="utf-8").splitlines()),
             summary=summaries[annotation.video_id],
         )
-        for annotation in read_annotations(folder / "annotations.json", recipes=folder / "label_foodtype.csv")
+        for annotation in annotations
+        if isinstance(annotation, Annotation)
     ]
 
 

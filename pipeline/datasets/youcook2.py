@@ -27,18 +27,35 @@ class Annotation:
     url: str
 
 
-def read_annotations(path: Path, *, recipes: Path | None) -> list[Annotation]:
-    """All annotated videos in the order of the file, steps in order of their ids.
+@dataclass(frozen=True)
+class Malformed:
+    """An entry that cannot be read; `reason` names the key. `split` is train where even that is unreadable."""
+
+    video_id: str
+    split: str
+    reason: str
+
+
+def read_annotations(path: Path, *, recipes: Path | None) -> list[Annotation | Malformed]:
+    """All videos in the order of the file, steps in order of their ids; an entry that is not YouCook2's says why.
 
     `recipes` is the table `label_foodtype.csv` (number, name) that gives recipe types their names; without it a recipe
-    keeps its number. Raises `ValueError` naming file and key where the layout is not YouCook2's.
+    keeps its number. Raises `ValueError` where the file as a whole is not an annotation file.
     """
     names = None if recipes is None else _read_recipe_names(recipes)
     content = read_json(path)
     database = content.get("database") if isinstance(content, dict) else None
     if not isinstance(database, dict):
         raise ValueError(f"{path}: no object under the key 'database'; this is not a YouCook2 annotation file")
-    return [_read_entry(path, video_id, entry, names) for video_id, entry in database.items()]
+    read: list[Annotation | Malformed] = []
+    for video_id, entry in database.items():
+        try:
+            read.append(_read_entry(video_id, entry, names))
+        except ValueError as error:
+            subset = entry.get("subset") if isinstance(entry, dict) else None
+            split = SUBSETS.get(subset, "train") if isinstance(subset, str) else "train"
+            read.append(Malformed(video_id, split, f"annotation: {error}"))
+    return read
 
 
 def _read_recipe_names(path: Path) -> dict[str, str]:
@@ -53,8 +70,8 @@ def _read_recipe_names(path: Path) -> dict[str, str]:
     return names
 
 
-def _read_entry(path: Path, video_id: str, entry: Any, names: dict[str, str] | None) -> Annotation:
-    where = f"{path}: database.{video_id}"
+def _read_entry(video_id: str, entry: Any, names: dict[str, str] | None) -> Annotation:
+    where = f"database.{video_id}"
     if not isinstance(entry, dict):
         raise ValueError(f"{where}: expected an object, got {entry!r}")
     check_video_id(video_id.lstrip("-"), where=where)  # ids of YouTube may start with "-"

@@ -7,60 +7,71 @@ Source: arXiv 2605.11959v1. `pipeline.models.temporal` and `pipeline.models.fusi
     text -> BART encoder layers 1..l-1 -> layer l: self-attention, fusion, feed-forward -> later layers -> BART decoder
 
 Rows differ in what `frames` are: stored features of a frozen encoder, or pixels when the tower is fine-tuned inside.
+
+Three parameters of the block `model` take parts away, each by itself:
+
+- `temporal: false`: frames have neither positions nor a Transformer, only the linear map, so their order is lost.
+- `pooling: mean`: one vector a video, the mean of its frames. There is no order left, so no temporal module either. Attention
+  over one vector is 1 whatever the query, so W_Q and W_K stay without effect.
+- `fusion: prefix`: frames go before the token embeddings of the encoder and take part in self-attention from the first
+  layer on; no layer is added. The decoder attends to text and frames. Frames are padded to the most a video may have, so that
+  a token's position never depends on the batch.
+
+Shapes: B batch, T text tokens, M frames, D feature width, H text width.
 """
 
 import torch
 from torch import Tensor
 
-from pipeline.encoders import Encoder
-from pipeline.models.fusion import insert_fusion
-from pipeline.models.summarizer import Architecture, Batch, Summarizer, tower_of
-from pipeline.models.temporal import TemporalEncoder
+from pipeline.models.fusion import CrossModalFusion, Video, insert_fusion
+from pipeline.models.summarizer import Architecture, Batch, Memory
+from pipeline.models.temporal import FrameProjection, TemporalEncoder, masked_mean
+from pipeline.models.vision import VisionSummarizer, pad_frames
 
 
-class Model(Summarizer):
-    """Needs `feature_width` and `max_frames` in its architecture."""
+class Model(VisionSummarizer):
+    """See above; `fusion_layer` is l, counted from 1."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
-        assert architecture.feature_width and architecture.max_frames, "clipsum needs frames"
-        insert_fusion(self.text.model.encoder, self.config, layer=self.settings.fusion_layer)
-        self.temporal = TemporalEncoder(
-            feature_width=architecture.feature_width,
-            text_width=self.config.d_model,
-            max_frames=architecture.max_frames,
-            layers=self.settings.temporal_layers,
-            heads=self.settings.temporal_heads,
-            feedforward=self.settings.temporal_feedforward,
-            dropout=self.settings.dropout,
-        )
-        self.encoder: Encoder | None = tower_of(architecture)
-        if self.encoder is not None:
-            self.tower = self.encoder.module
+        settings = self.settings
+        self.pooled = settings.pooling == "mean"
+        if settings.fusion == "attention":
+            fusion = CrossModalFusion(self.config.d_model, self.config.dropout)
+            insert_fusion(self.text.model.encoder, self.config, fusion, layer=settings.fusion_layer)
+        self.temporal: TemporalEncoder | FrameProjection
+        if settings.temporal and not self.pooled:
+            self.temporal = TemporalEncoder(
+                feature_width=self.feature_width,
+                text_width=self.config.d_model,
+                max_frames=self.max_frames,
+                layers=settings.temporal_layers,
+                heads=settings.temporal_heads,
+                feedforward=settings.temporal_feedforward,
+                dropout=settings.dropout,
+            )
+        else:
+            self.temporal = FrameProjection(feature_width=self.feature_width, text_width=self.config.d_model)
 
-    def train(self, mode: bool = True) -> "Model":
-        """The tower stays in evaluation mode: batch statistics of a few frames would spoil those it was pretrained with."""
-        super().train(mode)
-        if self.encoder is not None:
-            self.encoder.module.eval()
-        return self
+    def encode(self, batch: Batch) -> Memory:
+        """Raises `ValueError` when a prefix of frames leaves too few positions for the text."""
+        features_BMD, mask_BM = self.features(batch)
+        if self.pooled:
+            features_BMD, mask_BM = masked_mean(features_BMD, mask_BM)
+        frames_BMH = self.temporal(features_BMD, mask_BM)
+        if self.settings.fusion == "prefix":
+            return self._encode_prefixed(batch, frames_BMH, mask_BM)
+        return self.encode_text(batch, video=Video(frames_BMH, mask_BM, batch.token_mask_BT.bool()))
 
-    def features(self, batch: Batch) -> Tensor:
-        """Frame features [B, M, D]: those given, or the tower's, computed for real frames only; unit length if set so."""
-        assert batch.frames is not None and batch.frame_mask_BM is not None, "clipsum needs frames"
-        features_BMD = batch.frames if self.encoder is None else self._embed(self.encoder, batch.frames, batch.frame_mask_BM)
-        return torch.nn.functional.normalize(features_BMD, dim=-1) if self.settings.l2_normalise else features_BMD
-
-    def _embed(self, encoder: Encoder, pixels: Tensor, mask_BM: Tensor) -> Tensor:
-        features_BMD = torch.zeros((*mask_BM.shape, encoder.dim), device=pixels.device)
-        if mask_BM.any():
-            features_BMD[mask_BM] = encoder.encode(pixels[mask_BM]).float()
-        return features_BMD
-
-    def encode(self, batch: Batch) -> Tensor:
-        assert batch.frame_mask_BM is not None
-        frames_BMH = self.temporal(self.features(batch), batch.frame_mask_BM)
-        memory: Tensor = self.text.model.encoder(
-            batch.tokens_BT, attention_mask=batch.token_mask_BT, frames_BMH=frames_BMH, frame_mask_BM=batch.frame_mask_BM
-        ).last_hidden_state
-        return memory
+    def _encode_prefixed(self, batch: Batch, frames_BMH: Tensor, mask_BM: Tensor) -> Memory:
+        frames_BMH, mask_BM = pad_frames(frames_BMH, mask_BM, 1 if self.pooled else self.max_frames)
+        frames, positions = mask_BM.shape[1], self.config.max_position_embeddings
+        if frames + batch.tokens_BT.shape[1] > positions:
+            raise ValueError(
+                f"text.max_source_tokens: {batch.tokens_BT.shape[1]} tokens after {frames} frames (model.fusion: prefix) are "
+                f"more than the text encoder's {positions} positions; lower it to {positions - frames}"
+            )
+        encoder = self.text.model.encoder
+        inputs_BSH = torch.cat([frames_BMH, encoder.embed_tokens(batch.tokens_BT)], dim=1)
+        mask_BS = torch.cat([mask_BM.to(batch.token_mask_BT.dtype), batch.token_mask_BT], dim=1)
+        return Memory(encoder(inputs_embeds=inputs_BSH, attention_mask=mask_BS).last_hidden_state, mask_BS)

@@ -1,21 +1,22 @@
 """What every system of the table shares: a text model, a loss, generation, and a checkpoint that rebuilds itself.
 
 A system is a module `pipeline/models/<model>.py` with a class `Model`, a subclass of `Summarizer`; its name in `dvc.yaml`
-is all that is needed to find it. A subclass says how a batch becomes the memory that the decoder attends to.
+is all that is needed to find it. A subclass says how a batch becomes the memory that the decoder attends to. Modules that it
+puts inside the text model are called `fusion`, wherever they are: by that name they are told from pretrained ones.
 
-Shapes: B batch, T source tokens, L target tokens, M frames, D feature width, H text width, V vocabulary.
+Shapes: B batch, T source tokens, S places of the memory, L target tokens, M frames, D feature width, H text width.
 """
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import BartConfig, BartForConditionalGeneration, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, PreTrainedTokenizerBase
 from transformers.modeling_outputs import BaseModelOutput
 
 from pipeline.atomic import read_json, replacing, write_json
@@ -23,6 +24,7 @@ from pipeline.encoders import Encoder, EncoderSpec, build_tower
 from pipeline.params import Generate, Model
 
 IGNORED = -100  # label of padding, which cross-entropy leaves out
+_DROPOUT = {"bart": "dropout", "t5": "dropout_rate"}  # what a text model's configuration calls it
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,19 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What the decoder attends to: states [B, S, H], and a mask [B, S] of 1 and 0. Longer than the text if frames are in it."""
+
+    states_BSH: Tensor
+    mask_BS: Tensor
+
+
+@dataclass(frozen=True)
 class Architecture:
-    """All that is needed to rebuild a system without weights; stored as `config.json` beside them."""
+    """All that is needed to rebuild a system without weights; stored as `config.json` beside them.
+
+    `text` is the text model's configuration as the library writes it, `model_type` included.
+    """
 
     model: str
     text: dict[str, Any]
@@ -60,24 +73,41 @@ class Architecture:
 
 
 class Summarizer(nn.Module):
-    """Base of all systems. `self.text` is the pretrained sequence-to-sequence model."""
+    """Base of all systems, and a text-only one itself. `self.text` is the pretrained sequence-to-sequence model.
+
+    `text_type` is the only kind of text model that a system works with.
+    """
+
+    text_type: ClassVar[Literal["bart", "t5"]] = "bart"
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
+        if architecture.text["model_type"] != self.text_type:
+            raise ValueError(
+                f"dvc.yaml: model {architecture.model!r} needs `text: {self.text_type}`, not {architecture.text['model_type']!r}"
+            )
         self.architecture = architecture
-        self.config = BartConfig(**architecture.text)
-        self.text = BartForConditionalGeneration(self.config)
+        self.config = AutoConfig.for_model(**architecture.text)
+        self.text = AutoModelForSeq2SeqLM.from_config(self.config)
         self.settings = Model(**architecture.settings)
+        self.encoder: Encoder | None = None
 
-    def encode(self, batch: Batch) -> Tensor:
-        """The memory [B, T, H] that the decoder attends to."""
-        raise NotImplementedError(f"{type(self).__name__} must say how it encodes a batch")
+    def encode(self, batch: Batch) -> Memory:
+        """The memory that the decoder attends to: here the text alone."""
+        return self.encode_text(batch)
+
+    def encode_text(self, batch: Batch, **seen: Any) -> Memory:
+        """The text encoder's states; `seen` goes to every layer of it."""
+        encoder = self.text.get_encoder()
+        states_BTH = encoder(batch.tokens_BT, attention_mask=batch.token_mask_BT, **seen).last_hidden_state
+        return Memory(states_BTH, batch.token_mask_BT)
 
     def forward(self, batch: Batch) -> Tensor:
         """Mean cross-entropy over target tokens, teacher forcing (a scalar)."""
+        memory = self.encode(batch)
         output = self.text(
-            attention_mask=batch.token_mask_BT,
-            encoder_outputs=BaseModelOutput(last_hidden_state=self.encode(batch)),
+            attention_mask=memory.mask_BS,
+            encoder_outputs=BaseModelOutput(last_hidden_state=memory.states_BSH),
             labels=batch.labels_BL,
         )
         loss: Tensor = output.loss
@@ -86,9 +116,10 @@ class Summarizer(nn.Module):
     @torch.no_grad()
     def generate(self, batch: Batch, settings: Generate) -> Tensor:
         """Token ids [B, <= max_tokens], by beam search with the key/value cache. The encoder runs once."""
+        memory = self.encode(batch)
         ids: Tensor = self.text.generate(
-            attention_mask=batch.token_mask_BT,
-            encoder_outputs=BaseModelOutput(last_hidden_state=self.encode(batch)),
+            attention_mask=memory.mask_BS,
+            encoder_outputs=BaseModelOutput(last_hidden_state=memory.states_BSH),
             num_beams=settings.beams,
             max_length=settings.max_tokens,
             no_repeat_ngram_size=settings.no_repeat_ngram,
@@ -106,9 +137,18 @@ class Summarizer(nn.Module):
                 groups[group_of(name)].append(parameter)
         return groups
 
+    def protocol(self) -> dict[str, Any]:
+        """What is trained: `parameters` (a count) of each optimiser group, and the names of the tower's trained `blocks`."""
+        counts = {
+            group: {"parameters": sum(parameter.numel() for parameter in parameters)}
+            for group, parameters in self.parameter_groups().items()
+        }
+        blocks = self.encoder.trained_blocks() if self.encoder is not None else []
+        return counts | {"tower": counts["tower"] | {"blocks": blocks}}
+
 
 def group_of(name: str) -> str:
-    """The optimiser group of a parameter, by its name alone."""
+    """The optimiser group of a parameter, by its name alone: `fusion` is what a system put inside the text model."""
     if name.startswith("tower."):
         return "tower"
     return "pretrained" if name.startswith("text.") and ".fusion." not in name else "new"
@@ -127,11 +167,14 @@ def create(
     """A system ready to train: pretrained text model, new layers at random, and a pretrained tower if it is to be fine-tuned.
 
     `feature_width` and `max_frames` are for systems that look at frames; `trainable_blocks` of the `tower` are trained.
+    Raises `ValueError` when the model is unknown, or not made for the kind of text model in `text_folder`.
     """
-    text = BartForConditionalGeneration.from_pretrained(text_folder, dropout=settings.dropout)
+    text = AutoModelForSeq2SeqLM.from_pretrained(text_folder)
+    if text.config.model_type not in _DROPOUT:
+        raise ValueError(f"{text_folder}: a text model of type {text.config.model_type!r}; known are {', '.join(_DROPOUT)}")
     architecture = Architecture(
         model=model,
-        text=text.config.to_diff_dict() | {"dropout": settings.dropout},
+        text=text.config.to_diff_dict() | {_DROPOUT[text.config.model_type]: settings.dropout},
         settings=settings.model_dump(),
         feature_width=feature_width,
         max_frames=max_frames,
@@ -197,7 +240,7 @@ def decode(tokenizer: PreTrainedTokenizerBase, ids: Tensor) -> list[str]:
 
 
 def _tied(system: Summarizer) -> set[str]:
-    """Names that share storage with the token embedding; safetensors keeps one copy."""
-    embedding = system.text.model.shared.weight
+    """Names that share storage with the token embedding; safetensors keeps one copy, under the name `shared`."""
+    embedding = system.text.get_input_embeddings().weight
     state = system.state_dict(keep_vars=True)
-    return {name for name, tensor in state.items() if tensor is embedding and name != "text.model.shared.weight"}
+    return {name for name, tensor in state.items() if tensor is embedding and not name.endswith(".shared.weight")}

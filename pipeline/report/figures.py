@@ -1,10 +1,11 @@
-"""The two figures as SVG text: scores with intervals, and training curves. Same results, same bytes.
+"""The figures as SVG text: scores with intervals, training curves, ablations. Same results, same bytes.
 
 Colours are from the palette of M. Okabe and K. Ito, "Color Universal Design", 2008, told apart by readers with any colour
 vision; lines differ in dash as well.
 """
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.report.results import Results, Row
@@ -13,6 +14,8 @@ from pipeline.report.tables import SHORT
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from pipeline.report.ablations import Line
 
 BLUE, GREY, VERMILION = "#0072B2", "#8C8C8C", "#D55E00"
 SEED_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
@@ -49,6 +52,36 @@ def scores_svg(results: Results) -> str:
             _score_panel(axes, rows, name, short)
         panels[0].set_yticks(range(len(rows)), [row.metrics.title for row in rows])
         panels[0].set_ylim(len(rows) - 0.4, -0.6)
+        return _render(figure)
+
+
+def ablations_svg(lines: "Sequence[Line]") -> str | None:
+    """What each ablation costs ClipSum in ROUGE-1, with its interval, beside what the paper says. None without any."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    if not lines:
+        return None
+    with rc_context({**_STYLE, "svg.hashsalt": "ablations"}):
+        figure = Figure(figsize=(7.5, 0.9 + 0.3 * len(lines)), layout="constrained")
+        axes = figure.subplots()
+        axes.axvline(0, color="#999999", linewidth=0.8)
+        for position, line in enumerate(lines):
+            assert line.found is not None
+            axes.plot([line.found.ci95_low, line.found.ci95_high], [position, position], color=BLUE, linewidth=2.0)
+            axes.plot([line.found.mean], [position], "o", color=BLUE, markersize=5)
+            if line.paper_gain is not None:
+                axes.plot([line.paper_gain], [position], "D", color=VERMILION, markersize=4)
+        axes.set_yticks(range(len(lines)), [line.label for line in lines])
+        axes.set_ylim(len(lines) - 0.4, -0.6)
+        axes.set_xlabel("ROUGE-1 of ClipSum minus that of the ablation: to the right of zero the ablation hurts")
+        axes.tick_params(axis="y", length=0)
+        handles = [
+            Line2D([], [], color=BLUE, marker="o", markersize=5, label="ours, with its 95 % interval"),
+            Line2D([], [], color=VERMILION, marker="D", markersize=4, linestyle="none", label="the paper's"),
+        ]
+        figure.legend(handles=handles, loc="outside upper right", ncols=2, frameon=False, fontsize=7.5)
         return _render(figure)
 
 
@@ -90,7 +123,7 @@ def curves_svg(results: Results) -> str | None:
 
 def _score_panel(axes: "Axes", rows: tuple[Row, ...], name: str, short: str) -> None:
     scores = [row.metrics.metrics[name] for row in rows]
-    colours = [VERMILION if row.name == "clipsum" else GREY if row.metrics.control_of else BLUE for row in rows]
+    colours = [VERMILION if row.name == "clipsum" else BLUE if row.metrics.kind == "system" else GREY for row in rows]
     top = max(max(score.ci95_high for score in scores), 1e-6)
     axes.barh(range(len(rows)), [score.mean for score in scores], height=0.62, color=colours)
     for position, score in enumerate(scores):

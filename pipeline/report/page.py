@@ -1,49 +1,53 @@
 """The report folder: tables, figures and one self-contained page. Every sentence with a figure in it is computed."""
 
 import base64
-import binascii
+import hashlib
 import json
 import re
 import shutil
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline.metrics import TITLES
-from pipeline.report import figures, paper, tables
+from pipeline.report import ablations, browser, figures, paper, tables
+from pipeline.report.claims import claims
+from pipeline.report.evidence import COMPARED, Evidence, gather_evidence, headline, looks, number, p_text, signed
+from pipeline.report.protocol import protocol
 from pipeline.report.results import Results, Row, load_results
 from pipeline.shards import publish
-from pipeline.statistics import Difference, paired_difference
 
-COMPARED = {"rouge1": "R-1", "rouge2": "R-2", "rougeL": "R-L"}
-EXAMPLES = 6
-_SEED = 0  # of the resamples behind paired differences
-_MINUS = "−"
+WITHOUT_SCRIPT = 6  # videos shown to readers without JavaScript
 
 
-def write_report(*, predictions: Path, metrics: Path, out: Path, resamples: int) -> str:
-    """Check both input folders, then replace the folder `out` as a whole; returns the plain-text table.
+def write_report(*, folders: Sequence[Path], out: Path, resamples: int) -> str:
+    """Check the results in `folders` (each with metrics/ and predictions/), then replace the folder `out` as a whole.
 
-    The folder has `table.md`, `.csv`, `.tex` and `.txt`, `index.html`, `scores.svg`, if any row has a history `curves.svg`, and
-    for DVC's own comparisons `scores.json` and `curves.csv`.
-    The same inputs give the same bytes. Inconsistent inputs are a `ValueError` and leave `out` as it was.
+    Returns the plain-text table. The folder has `table.md`, `.csv`, `.tex` and `.txt`, `conventions.md`, `ablations.md`,
+    `ablations.csv` and, if any was run, `ablations.svg`, `index.html`, `scores.svg`, `curves.svg` if any row has a history, and
+    `scores.json` and `curves.csv` for DVC's own comparisons. The same inputs give the same bytes. Inconsistent inputs are a
+    `ValueError` and leave `out` as it was.
     """
-    results = load_results(predictions=predictions, metrics=metrics)
-    scores, curves = figures.scores_svg(results), figures.curves_svg(results)
+    results = load_results(folders)
+    lines = ablations.ablation_lines(results, resamples=resamples)
+    drawn = Drawn(
+        figures.scores_svg(results), figures.curves_svg(results), figures.ablations_svg([line for line in lines if line.found])
+    )
     files = {
         "table.md": tables.markdown(results),
         "table.csv": tables.comma_separated(results),
         "table.tex": tables.latex(results),
         "table.txt": tables.plain_text(results) + "\n",
+        "conventions.md": tables.conventions_markdown(results),
+        "ablations.md": ablations.markdown(results, lines),
+        "ablations.csv": ablations.comma_separated(lines),
         "scores.json": tables.headline_scores(results),
         "curves.csv": tables.curves(results),
-        "scores.svg": scores,
-        "index.html": render_page(results, scores=scores, curves=curves, resamples=resamples),
+        "scores.svg": drawn.scores,
+        "index.html": render_page(results, lines, drawn, resamples=resamples),
     }
-    if curves is not None:
-        files["curves.svg"] = curves
+    files |= {f"{name}.svg": svg for name, svg in (("curves", drawn.curves), ("ablations", drawn.ablations)) if svg is not None}
     folder = out.with_name(f".{out.name}.new")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -53,207 +57,126 @@ def write_report(*, predictions: Path, metrics: Path, out: Path, resamples: int)
     return tables.plain_text(results)
 
 
-def render_page(results: Results, *, scores: str, curves: str | None, resamples: int) -> str:
-    """The page as one HTML text without any outside resource. `scores` and `curves` are SVG."""
+@dataclass(frozen=True)
+class Drawn:
+    """Figures as SVG; None where there is nothing to draw."""
+
+    scores: str
+    curves: str | None
+    ablations: str | None
+
+
+def render_page(results: Results, lines: Sequence[ablations.Line], drawn: Drawn, *, resamples: int) -> str:
+    """The page as one HTML text without any outside resource."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
+    here = Path(__file__).parent
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    shared, reference = results.shared, results.find("clipsum")
+    shared, evidence = results.shared, gather_evidence(results, resamples=resamples)
+    script = (here / "browser.js").read_text(encoding="utf-8")
+
+    def inline(svg: str | None, name: str) -> Markup | None:
+        return Markup(_inline(svg, name)) if svg is not None else None
+
     text = environment.get_template("page.html.jinja").render(
         shared=shared,
         headline=headline(results, resamples=resamples),
-        verdicts=verdicts(results, resamples=resamples),
+        looks=looks(results, evidence),
+        claims=claims(results, evidence, lines, resamples=resamples),
         caption=tables.caption(results),
+        footer=tables.footer(results),
         shorts=tables.SHORT,
-        systems=[_system(row) for row in results.rows],
-        scores=Markup(_inline(scores, "scores")),
-        curves=Markup(_inline(curves, "curves")) if curves is not None else None,
+        costs=tables.COSTS,
+        systems=[_system(results, entry) for entry in tables.in_order(results)],
+        conventions=tables.convention_cells(results),
+        scores=inline(drawn.scores, "scores"),
+        curves=inline(drawn.curves, "curves"),
+        ablations_figure=inline(drawn.ablations, "ablations"),
+        ablations=list(ablations.cells(list(lines))),
         compared=COMPARED,
-        reference=reference.metrics.title if reference else None,
-        differences=[_difference(reference, row, resamples) for row in results.rows if row is not reference] if reference else [],
+        differences=_differences(results, evidence),
         resamples=resamples,
         training=[line for row in results.trained for line in _training(row)],
-        untrained=[row.metrics.title for row in results.rows if row.metrics.control_of or not row.metrics.history],
-        truncated=_truncated(results),
-        examples=_examples(results),
+        untrained=[row.metrics.title for row in results.rows if row.metrics.kind != "system" or not row.metrics.history],
+        truncated=browser.truncated(results),
+        examples=browser.first_videos(results, WITHOUT_SCRIPT),
+        data=Markup(browser.as_script(browser.browser_data(results))),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         with_frames=results.storyboards is not None,
         corpus=results.corpus,
         frames=results.frames,
         notes=_lines(results.frames.notes) if results.frames else [],
-        protocol=_protocol(results),
+        protocols=[(row.metrics.title, pairs) for row in results.trained if (pairs := protocol(row))],
         signatures=[(TITLES.get(name, name), _plain(value)) for name, value in shared.signature.items()],
         paper_label=paper.LABEL,
-        paper_source=paper.SOURCE,
-        ablations=paper.TABLE_2,
     )
     return text.rstrip("\n") + "\n"
 
 
-def headline(results: Results, *, resamples: int) -> str:
-    """Which system leads in ROUGE-2 and whether the videos tell it apart from the next. Controls do not compete."""
-    systems = sorted(
-        (row for row in results.rows if row.metrics.control_of is None), key=lambda row: -row.metrics.metrics["rouge2"].mean
-    )
-    if len(systems) < 2:
-        return "Fewer than two systems are evaluated, so there is nothing to compare yet."
-    best, second = systems[0], systems[1]
-    found = paired_difference(best.rouge["rouge2"], second.rouge["rouge2"], resamples=resamples, seed=_SEED)
-    verdict = "excludes zero" if found.excludes_zero else "includes zero, so these videos do not tell the two apart"
-    scores = [tables.with_interval(row.metrics.metrics["rouge2"]) for row in (best, second)]
-    return (
-        f"{best.metrics.title} has the highest ROUGE-2 of {len(systems)} systems, {scores[0]}; "
-        f"next is {second.metrics.title} with {scores[1]}. Their paired difference on the same {results.shared.n_videos} videos "
-        f"is {signed(found)}; its interval {verdict}."
-    )
-
-
-def verdicts(results: Results, *, resamples: int) -> list[str]:
-    """One sentence for each row without frames and each control: does vision matter, as far as ROUGE-1 and ROUGE-2 show?"""
-    sentences = []
-    clipsum = results.find("clipsum")
-    for row in results.rows:
-        title, origin = row.metrics.title, results.find(row.metrics.control_of) if row.metrics.control_of else None
-        if origin is not None:
-            action = {"swapped": "Swapping the frames", "none": "Taking the frames away"}.get(
-                row.metrics.visual, f"The control {title}"
-            )
-            figures_text, direction = _two_metrics(row, origin, resamples)
-            verdict = {
-                -1: "the scores fall, so the summaries depend on what the frames show",
-                0: "both intervals include zero, so there is no evidence that the summaries depend on what the frames show",
-                1: "the scores rise, so the frames do not help",
-                None: "the two do not agree, so this is no clear evidence either way",
-            }[direction]
-            sentences.append(f"{action} of {origin.metrics.title} changes {figures_text}: {verdict}.")
-        elif clipsum is not None and row.metrics.visual == "none":
-            figures_text, direction = _two_metrics(clipsum, row, resamples)
-            verdict = {
-                -1: "it scores lower than a system without frames",
-                0: "both intervals include zero, so no gain over a system without frames is shown",
-                1: "it scores higher than a system without frames",
-                None: "the two do not agree, so this is no clear evidence either way",
-            }[direction]
-            sentences.append(f"{clipsum.metrics.title} differs from {title}, which sees no frames, in {figures_text}: {verdict}.")
-    return sentences
-
-
-def _two_metrics(a: Row, b: Row, resamples: int) -> tuple[str, int | None]:
-    """`a - b` in ROUGE-1 and ROUGE-2 as text, and their common direction: 1, -1, 0 for neither, None where they disagree."""
-    found = [paired_difference(a.rouge[name], b.rouge[name], resamples=resamples, seed=_SEED) for name in ("rouge1", "rouge2")]
-    directions = {(1 if each.mean > 0 else -1) if each.excludes_zero else 0 for each in found}
-    return f"R-1 by {signed(found[0])} and R-2 by {signed(found[1])}", directions.pop() if len(directions) == 1 else None
-
-
-def signed(difference: Difference) -> str:
-    """ "+1.10 [−0.20, +2.40]"."""
-    mean, low, high = (_signed(value) for value in (difference.mean, difference.ci95_low, difference.ci95_high))
-    return f"{mean} [{low}, {high}]"
-
-
-def _signed(value: float) -> str:
-    return f"{round(value, 2) + 0.0:+.2f}".replace("-", _MINUS)
-
-
-def _system(row: Row) -> dict[str, Any]:
+def _system(results: Results, entry: Row | str) -> dict[str, Any]:
+    """A line of the page's table; for a system that has not been run, the paper's figures alone."""
+    if isinstance(entry, str):
+        cells, paper_cells = tables.not_run_cells(entry), tables.paper_cells(entry, encoder=None)
+        return {"kind": "system", "run": False, "cells": cells, "paper": paper_cells, "scores": {}, "minus_paper": {}}
+    metrics = entry.metrics
+    figures_of_paper = paper.paper_figures(entry.name, encoder=metrics.encoder)
     scores = {
-        name: (f"{score.mean:.1f}", f"{score.ci95_low:.1f}, {score.ci95_high:.1f}")
-        for name, score in row.metrics.metrics.items()
+        name: (
+            f"{score.mean:.1f}",
+            f" ± {score.std:.1f}" if score.std is not None else "",
+            f"{score.ci95_low:.1f}, {score.ci95_high:.1f}",
+        )
+        for name, score in metrics.metrics.items()
         if name in tables.SHORT
     }
-    control = row.metrics.control_of is not None
     return {
-        "cells": tables.system_cells(row.metrics),
+        "kind": metrics.kind,
+        "run": True,
+        "cells": tables.system_cells(metrics, results.cost(metrics)),
         "scores": scores,
-        "paper": tables.paper_cells(row.metrics),
-        "control": control,
+        "paper": tables.paper_cells(entry.name, encoder=metrics.encoder),
+        "minus_paper": {name: number(metrics.metrics[name].mean - value) for name, value in figures_of_paper.items()},
     }
 
 
-def _difference(reference: Row, row: Row, resamples: int) -> dict[str, Any]:
-    found = {
-        name: paired_difference(reference.rouge[name], row.rouge[name], resamples=resamples, seed=_SEED) for name in COMPARED
-    }
-    cells = [
-        (signed(value), f"{value.p:.3f}" if value.p >= 0.001 else "< 0.001", value.excludes_zero) for value in found.values()
-    ]
-    return {"title": row.metrics.title, "cells": cells, "control": row.metrics.control_of is not None}
+def _differences(results: Results, evidence: Evidence) -> list[dict[str, Any]]:
+    """A line a row compared with clipsum."""
+    lines = []
+    for row in results.rows:
+        if row.name in evidence.tested:
+            tested = evidence.tested[row.name]
+            cells = [
+                (
+                    signed(each.found),
+                    p_text(each.found.p_bootstrap),
+                    p_text(each.found.p_randomisation),
+                    p_text(each.p),
+                    f"{each.found.effect_size:+.2f}",
+                    f"{each.found.detectable:.2f}",
+                    each.direction != 0,
+                )
+                for each in (tested[metric] for metric in COMPARED)
+            ]
+            lines.append({"title": row.metrics.title, "kind": row.metrics.kind, "cells": cells})
+    return lines
 
 
 def _training(row: Row) -> Iterable[dict[str, str]]:
     for seed, epochs in sorted(row.metrics.history.items(), key=lambda item: int(item[0])):
-        chosen = row.metrics.selection.get(seed)
+        chosen, test = row.metrics.selection.get(seed), row.metrics.metrics["rouge2"].per_seed.get(seed)
         yield {
             "title": row.metrics.title,
             "seed": seed,
             "epochs": str(len(epochs)),
             "best": str(chosen.best_epoch) if chosen else tables.NO_VALUE,
             "validation": f"{chosen.val_rouge2:.1f}" if chosen else tables.NO_VALUE,
-            "test": f"{row.metrics.metrics['rouge2'].per_seed[seed].mean:.1f}"
-            if seed in row.metrics.metrics["rouge2"].per_seed
-            else "",
+            "test": f"{test.mean:.1f}" if test else tables.NO_VALUE,
             "seconds": f"{sum(epoch.seconds for epoch in epochs):.0f}",
         }
-
-
-def _examples(results: Results) -> list[dict[str, Any]]:
-    """Videos spread evenly over the sorted ids, each with its frames, its reference and every row's summary of the first seed."""
-    summaries, boards = results.rows[0].summaries, results.storyboards
-    places = [place for place, video in enumerate(summaries.videos) if boards is None or video in boards]
-    chosen = (
-        sorted({places[round(spot)] for spot in np.linspace(0, len(places) - 1, min(EXAMPLES, len(places)))}) if places else []
-    )
-    examples = []
-    for place in chosen:
-        video = summaries.videos[place]
-        rows = [
-            {
-                "title": row.metrics.title,
-                "summary": row.summaries.predictions[0][place],
-                "rouge1": f"{row.rouge['rouge1'][0][place]:.0f}",
-            }
-            for row in results.rows
-        ]
-        frames = [_checked_image(image, video) for image in (boards or {}).get(video, [])]
-        examples.append({"video": video, "frames": frames, "reference": summaries.references[place], "rows": rows})
-    return examples
-
-
-def _truncated(results: Results) -> list[str]:
-    """Which rows cut how many test texts at their token limits."""
-    counted = [(row.metrics.title, row.metrics.truncated) for row in results.trained]
-    return [f"{title}: {_plain(counts)} cut at the token limit" for title, counts in counted if any(counts.values())]
-
-
-def _checked_image(image: str, video: str) -> str:
-    try:
-        data = base64.b64decode(image, validate=True)
-    except binascii.Error as error:
-        raise ValueError(
-            f"storyboards.json: video {video!r}: a frame is not base64 ({error}); run `dvc repro sample_frames`"
-        ) from error
-    if not data.startswith(b"\xff\xd8"):
-        raise ValueError(f"storyboards.json: video {video!r}: a frame is not a JPEG; run `dvc repro sample_frames`")
-    return image
-
-
-def _protocol(results: Results) -> dict[str, Any]:
-    """Training parameters: those that all trained rows share, and the others with a value per row."""
-    rows = [row for row in results.trained if row.metrics.protocol]
-    keys = list(dict.fromkeys(key for row in rows for key in row.metrics.protocol))
-    values = {
-        key: [_plain(row.metrics.protocol[key]) if key in row.metrics.protocol else tables.NO_VALUE for row in rows]
-        for key in keys
-    }
-    common = [(key, values[key][0]) for key in keys if len(set(values[key])) == 1]
-    different = [(key, values[key]) for key in keys if len(set(values[key])) > 1]
-    return {"titles": [row.metrics.title for row in rows], "common": common, "different": different}
 
 
 def _inline(svg: str, prefix: str) -> str:

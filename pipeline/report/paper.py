@@ -11,6 +11,19 @@ SOURCE = "arXiv 2605.11959v1"
 LABEL = "Figures of the paper: arXiv 2605.11959v1, YouCook2, single runs without intervals; BLEU-4 and METEOR by nlg-eval."
 METRICS = ("rouge1", "rouge2", "rougeL", "bleu4", "meteor")
 
+# The systems of the paper's tables, in its order; a report shows every one of them, run or not.
+SYSTEMS: Mapping[str, str] = {
+    "bart": "BART (text only)",
+    "t5": "T5 (text only)",
+    "ha": "HA-Transformer",
+    "mffg": "MFFG-Transformer",
+    "vg_bart": "VG-BART",
+    "random_visual": "BART + random visual",
+    "resnet152": "BART + ResNet-152",
+    "clipsum": "ClipSum",
+    "clipsum_finetuned": "ClipSum, encoder fine-tuned",
+}
+
 # Table 1: R-1, R-2, R-L, BLEU-4, METEOR.
 TABLE_1: Mapping[str, tuple[float, float, float, float, float]] = {
     "bart": (28.3, 3.8, 22.1, 8.2, 18.5),
@@ -30,13 +43,25 @@ TABLE_2: Mapping[str, Mapping[str, tuple[float, float, float]]] = {
     "frames": {"25": (32.1, 5.8, 24.4), "50": (33.0, 6.4, 25.3), "100": (33.1, 6.5, 25.4)},
 }
 
+PAPERS_ENCODER = "clip_vit_b32"  # of its ClipSum
 # The paper's figure belongs to the paper's encoder: a row run with another one has no counterpart there.
-_ENCODERS = {"clipsum": "clip_vit_b32", "clipsum_finetuned": "clip_vit_b32", "resnet152": "resnet152"}
+_ENCODERS = {
+    "ha": "resnet152",
+    "mffg": "resnet152",
+    "vg_bart": "resnet152",
+    "random_visual": "random_vit_b32",
+    "resnet152": "resnet152",
+    "clipsum": PAPERS_ENCODER,
+    "clipsum_finetuned": PAPERS_ENCODER,
+}
 
 
 def paper_figures(row: str, *, encoder: str | None) -> dict[str, float]:
-    """The paper's figures for `row` run with `encoder`, keyed as in `METRICS`; empty where the paper has no such row."""
-    if row in _ENCODERS and encoder != _ENCODERS[row]:
+    """The paper's figures for `row` run with `encoder`, keyed as in `METRICS`; empty where the paper has no such row.
+
+    Without an `encoder` (a row that has not been run) they are those of the paper's own.
+    """
+    if encoder is not None and row in _ENCODERS and encoder != _ENCODERS[row]:
         return {}
     figures = TABLE_2["CLIP"]["fine-tuned"] if row == "clipsum_finetuned" else TABLE_1.get(row, ())
     return dict(zip(METRICS, figures, strict=False))

@@ -1,83 +1,26 @@
-"""Everything the report shows, read from `metrics/` and `predictions/` and checked against each other."""
+"""Everything the report shows, read from folders of metrics and predictions and checked against each other."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from pipeline.atomic import read_json
 from pipeline.metrics import METRICS, Summaries, align, rouge_per_video
+from pipeline.report.paper import SYSTEMS
+from pipeline.report.schema import Block, CorpusSummary, Cost, Costs, FramesSummary, RowMetrics
 from pipeline.statistics import Floats
 
-ROW_ORDER = ("bart", "t5", "ha", "mffg", "vg_bart", "random_visual", "resnet152", "clipsum", "clipsum_finetuned")
+ROW_ORDER = tuple(SYSTEMS)
 SHARED = ("study", "scale", "split", "n_videos", "seeds", "signature")
 COLUMNS = ("video_id", "seed", "prediction", "reference")
 _TOLERANCE = 0.01  # ROUGE points between a stored and a recomputed mean
-
-
-class Block(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Interval(Block):
-    mean: float
-    ci95_low: float
-    ci95_high: float
-
-
-class Score(Interval):
-    per_seed: dict[str, Interval]
-
-
-class Parameters(Block):
-    trainable: int
-    total: int
-
-
-class Selection(Block):
-    best_epoch: int
-    val_rouge2: float
-
-
-class Epoch(Block):
-    epoch: int
-    train_loss: float
-    val_loss: float
-    val_rouge2: float
-    seconds: float
-
-
-class RowMetrics(Block):
-    """One `metrics/<row>.json`. Keys of `selection` and `history` are seeds; a control has those of the row it controls."""
-
-    row: str
-    title: str
-    model: str
-    encoder: str | None
-    tuning: str
-    control_of: str | None
-    visual: Literal["own", "swapped", "none"]
-    study: str
-    scale: str
-    split: str
-    n_videos: int
-    seeds: list[int]
-    feature_width: int | None
-    parameters: Parameters
-    latency_ms: float
-    device: str = ""
-    truncated: dict[str, int] = Field(default_factory=dict)
-    metrics: dict[str, Score]
-    signature: dict[str, Any]
-    selection: dict[str, Selection] = Field(default_factory=dict)
-    history: dict[str, Annotated[list[Epoch], Field(min_length=1)]] = Field(default_factory=dict)
-    protocol: dict[str, Any] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,43 +40,23 @@ class Row:
         return {name: rouge_per_video(self.summaries, name) for name in ("rouge1", "rouge2", "rougeL")}
 
 
-class Lost(Block):
-    video_id: str
-    split: str = ""
-    reason: str
-
-
-class Counts(Block):
-    asked: int
-    ok: int
-    failed: int
-
-
-class CorpusSummary(Block):
-    study: str
-    dataset: str
-    coverage: dict[str, Counts]
-    lost: list[Lost]
-
-
-class FramesSummary(Counts):
-    frames: int
-    count: int
-    lost: list[Lost]
-    notes: Any = None
-
-
 Model = TypeVar("Model", bound=Block)
 
 
 @dataclass(frozen=True)
 class Results:
-    """All rows in table order; the three optional parts are None where their file is absent."""
+    """All rows in table order, and the ablations of `clipsum`; optional parts are None where their file is absent.
+
+    `sources` holds the text that was summarised, by video.
+    """
 
     rows: tuple[Row, ...]
+    ablations: tuple[Row, ...]
     corpus: CorpusSummary | None
     frames: FramesSummary | None
     storyboards: dict[str, list[str]] | None
+    costs: Costs | None
+    sources: dict[str, str] | None
 
     @property
     def shared(self) -> RowMetrics:
@@ -142,45 +65,99 @@ class Results:
 
     @property
     def trained(self) -> tuple[Row, ...]:
-        """Rows with a training of their own; controls show the same checkpoints other frames."""
-        return tuple(row for row in self.rows if row.metrics.control_of is None)
+        """Rows with a training of their own."""
+        return tuple(row for row in self.rows if row.metrics.kind == "system")
+
+    @property
+    def not_run(self) -> tuple[str, ...]:
+        """Systems of the paper's tables that have no metrics file."""
+        names = {row.name for row in self.rows}
+        return tuple(name for name in SYSTEMS if name not in names)
 
     def find(self, name: str) -> Row | None:
         return next((row for row in self.rows if row.name == name), None)
 
+    def cost(self, row: RowMetrics) -> Cost | None:
+        return self.costs.rows.get(row.row) if self.costs is not None else None
 
-def load_results(*, predictions: Path, metrics: Path) -> Results:
-    """Read and check both folders. Every inconsistency is a `ValueError` that names the row and, if there is one, the video."""
-    read = {path: read_json(path) for path in sorted(metrics.glob("*.json"))}
-    found = {path: value for path, value in read.items() if isinstance(value, dict) and "row" in value}
+
+def load_results(folders: Sequence[Path]) -> Results:
+    """Read and check `metrics/` and `predictions/` of every folder. What a table shares comes from the last that has it.
+
+    Every inconsistency is a `ValueError` that names the row and, if there is one, the video. Ablations lie in
+    `metrics/ablations/` and `predictions/ablations/` of the first folder.
+    """
+    found = [row for folder in folders for row in _read_rows(folder / "metrics", folder / "predictions")]
     if not found:
-        raise ValueError(f"{metrics}: no row to report; run `dvc repro evaluate` first")
-    described = [_parse(RowMetrics, value, path) for path, value in found.items()]
-    for path, row in zip(found, described, strict=True):
-        if path.stem != row.row:
-            raise ValueError(f"{path}: describes row {row.row!r}; file and row must have the same name")
-    known = {row.row for row in described}
-    for path in sorted(predictions.glob("*.jsonl")):
-        if path.stem not in known:
-            raise ValueError(f"{path}: row {path.stem!r} has no {metrics / path.stem}.json; evaluate the row or delete the file")
-    ordered = sorted(described, key=_position)
-    rows = tuple(Row(row, _read_predictions(predictions / f"{row.row}.jsonl", row)) for row in ordered)
+        raise ValueError(f"{folders[0] / 'metrics'}: no row to report; run `dvc repro evaluate` first")
+    names = [row.name for row in found]
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise ValueError(
+            f"row {repeated[0]!r} has metrics in more than one of {', '.join(map(str, folders))}; delete one of them"
+        )
+    rows = tuple(sorted(found, key=lambda row: _position(row.metrics)))
     for system in rows:
         _check_together(system, rows[0])
     for system in rows:
-        _check_alone(system, known)
-    storyboards = read.get(metrics / "storyboards.json")
+        _check_alone(system)
+        if system.metrics.control_of not in (None, *names):
+            origin = system.metrics.control_of
+            raise ValueError(f"row {system.name!r}: control of {origin!r}, which has no metrics file; evaluate that row too")
+    ablations = tuple(_read_rows(folders[0] / "metrics" / "ablations", folders[0] / "predictions" / "ablations"))
+    for ablation in ablations:
+        _check_alone(ablation)
+        if ablation.metrics.ablation is None:
+            raise ValueError(f"ablation of {ablation.name!r}: its metrics file does not say what it varies; run `make ablations`")
+    shared = _Shared(folders)
+    storyboards = shared.read("storyboards.json")
     return Results(
         rows=rows,
-        corpus=_optional(CorpusSummary, metrics / "corpus.json", read),
-        frames=_optional(FramesSummary, metrics / "frames.json", read),
+        ablations=ablations,
+        corpus=shared.parse(CorpusSummary, "corpus.json"),
+        frames=shared.parse(FramesSummary, "frames.json"),
         storyboards={str(video): list(images) for video, images in storyboards.items()} if storyboards is not None else None,
+        costs=shared.parse(Costs, "costs.json"),
+        sources=shared.read("sources.json"),
     )
 
 
-def _position(row: RowMetrics) -> tuple[bool, int, str]:
+@dataclass(frozen=True)
+class _Shared:
+    """Files that are not rows: the last folder's, of those that have one."""
+
+    folders: Sequence[Path]
+
+    def find(self, name: str) -> Path | None:
+        paths = [folder / "metrics" / name for folder in self.folders]
+        return next((path for path in reversed(paths) if path.exists()), None)
+
+    def read(self, name: str) -> Any:
+        path = self.find(name)
+        return read_json(path) if path is not None else None
+
+    def parse(self, model: type[Model], name: str) -> Model | None:
+        path = self.find(name)
+        return _parse(model, read_json(path), path) if path is not None else None
+
+
+def _read_rows(metrics: Path, predictions: Path) -> list[Row]:
+    read = {path: read_json(path) for path in sorted(metrics.glob("*.json"))}
+    described = {
+        path: _parse(RowMetrics, value, path) for path, value in read.items() if isinstance(value, dict) and "row" in value
+    }
+    for path, row in described.items():
+        if row.ablation is None and path.stem != row.row:
+            raise ValueError(f"{path}: describes row {row.row!r}; file and row must have the same name")
+    known = {path.stem for path in described}
+    for path in sorted(predictions.glob("*.jsonl")):
+        if path.stem not in known:
+            raise ValueError(f"{path}: row {path.stem!r} has no {metrics / path.stem}.json; evaluate the row or delete the file")
+    return [Row(row, _read_predictions(predictions / f"{path.stem}.jsonl", row)) for path, row in described.items()]
+
+
+def _position(row: RowMetrics) -> tuple[int, int, str]:
     place = ROW_ORDER.index(row.row) if row.row in ROW_ORDER else len(ROW_ORDER)
-    return row.control_of is not None, place, row.row
+    return ("system", "control", "floor").index(row.kind), place, row.row
 
 
 def _read_predictions(path: Path, row: RowMetrics) -> Summaries:
@@ -201,7 +178,7 @@ def _read_predictions(path: Path, row: RowMetrics) -> Summaries:
         raise ValueError(f"row {row.row!r}: {path}: {error}") from error
 
 
-def _check_alone(row: Row, known: set[str]) -> None:
+def _check_alone(row: Row) -> None:
     metrics, summaries = row.metrics, row.summaries
     if list(summaries.seeds) != sorted(metrics.seeds):
         raise ValueError(
@@ -212,8 +189,6 @@ def _check_alone(row: Row, known: set[str]) -> None:
             f"row {row.name!r}: predictions of {len(summaries.videos)} videos, its metrics of {metrics.n_videos}; "
             "evaluate it again"
         )
-    if metrics.control_of is not None and metrics.control_of not in known:
-        raise ValueError(f"row {row.name!r}: control of {metrics.control_of!r}, which has no metrics file; evaluate that row too")
     if lacking := [name for name in METRICS if name not in metrics.metrics]:
         raise ValueError(f"row {row.name!r}: its metrics lack {', '.join(lacking)}; evaluate it again")
     for name, score in metrics.metrics.items():
@@ -245,10 +220,6 @@ def _check_together(row: Row, first: Row) -> None:
 
 def _references(summaries: Summaries) -> dict[str, str]:
     return dict(zip(summaries.videos, summaries.references, strict=True))
-
-
-def _optional(model: type[Model], path: Path, read: dict[Path, Any]) -> Model | None:
-    return _parse(model, read[path], path) if path in read else None
 
 
 def _parse(model: type[Model], value: Any, path: Path) -> Model:

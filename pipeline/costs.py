@@ -1,0 +1,129 @@
+"""What one summary costs: time and memory, of every row in one process, so that rows can be compared.
+
+Time is the median of several runs after a warm-up, batch of one. Memory is what the process holds at most above what it
+held before the system was loaded: weights, one summary's states, and the frozen tower if the row has one. On a GPU it is
+the GPU's memory.
+"""
+
+import ctypes
+import gc
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pipeline.batches import Examples
+from pipeline.device import mixed_precision
+from pipeline.encoders import Encoder
+from pipeline.models.summarizer import Summarizer
+from pipeline.params import Generate
+from pipeline.visual import VisualStore
+
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """`latency_ms` of one summary, its tower included, of which `tower_ms` embed the frames; `memory_mb` at the peak.
+
+    `tower_ms` is None without frames; `memory_mb` is None where the system does not say (only Linux and GPUs do).
+    """
+
+    latency_ms: float
+    tower_ms: float | None
+    memory_mb: float | None
+
+
+def measure(
+    load_system: Callable[[], Summarizer],
+    load_tower: Callable[[], Encoder] | None,
+    examples: Examples,
+    visual: VisualStore | None,
+    *,
+    settings: Generate,
+    device: torch.device,
+    repeats: int,
+) -> Cost:
+    """Load a system and its tower (None: no frames) and time summaries of the first `repeats` videos.
+
+    A tower inside the system (fine-tuned) is loaded a second time for `tower_ms` alone; neither time nor memory count it twice.
+    """
+    frames = 0 if visual is None else visual.max_frames
+    with peak_memory(device) as peak:
+        system = load_system().to(device).eval()
+        frozen = load_tower() if load_tower is not None and getattr(system, "encoder", None) is None else None
+        embed = _embedder(frozen, frames, device) if frozen is not None else None
+        chosen = itertools.cycle(range(min(repeats, len(examples))))
+
+        def summarise() -> None:
+            if embed is not None:
+                embed()
+            system.generate(examples.batch([next(chosen)], visual).to(device), settings)
+
+        latency = median_ms(summarise, device=device, repeats=repeats)
+    tower = None
+    if load_tower is not None:
+        tower = median_ms(_embedder(load_tower(), frames, device), device=device, repeats=repeats)
+    memory = None if peak.megabytes is None else round(peak.megabytes, 1)
+    return Cost(round(latency, 1), None if tower is None else round(tower, 1), memory)
+
+
+def median_ms(work: Callable[[], object], *, device: torch.device, repeats: int) -> float:
+    """Median milliseconds of `repeats` runs after one more that is not counted."""
+    seconds = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        with torch.inference_mode(), mixed_precision(device):
+            work()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+    return 1000 * statistics.median(seconds[1:])
+
+
+@dataclass
+class Peak:
+    """Filled when the block ends; None where neither a GPU nor Linux tells."""
+
+    megabytes: float | None = None
+
+
+@contextmanager
+def peak_memory(device: torch.device) -> Iterator[Peak]:
+    """Highest memory inside the block above that at its start."""
+    gc.collect()
+    peak = Peak()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        yield peak
+        peak.megabytes = (torch.cuda.max_memory_allocated() - before) / 2**20
+        return
+    if not _CLEAR.exists():
+        print("costs: this system does not say how much memory a process needs at most; left out", flush=True)
+        yield peak
+        return
+    ctypes.CDLL(None).malloc_trim(0)  # freed memory of the row before would hide this row's
+    _CLEAR.write_text("5")  # the kernel's mark "highest so far" starts again
+    start = _kilobytes("VmRSS")
+    yield peak
+    peak.megabytes = (_kilobytes("VmHWM") - start) / 1024
+
+
+def _kilobytes(key: str) -> int:
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{key}:"))
+    return int(line.split()[1])
+
+
+def _embedder(tower: Encoder, frames: int, device: torch.device) -> Callable[[], object]:
+    """Embeds one video's frames; what the pixels show does not matter for time."""
+    tower.module.to(device).eval()
+    side = tower.spec.image_size
+    pixels_B3HW = torch.zeros((frames, 3, side, side), dtype=torch.uint8, device=device)
+    return lambda: tower.encode(pixels_B3HW)

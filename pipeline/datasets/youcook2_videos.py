@@ -1,0 +1,54 @@
+"""The videos of YouCook2: those that lie in the folder, then the official archive, then YouTube.
+
+About a tenth of them has vanished from YouTube; the dataset's owners give the raw files to researchers (download page).
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+from pipeline.datasets.youtube import YouTube, fetch_videos
+from pipeline.fetch import extract_members, fetch_file
+from pipeline.params import Videos, YouCook2Dataset
+
+SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v")
+
+
+def find_videos(video_ids: Sequence[str], settings: YouCook2Dataset) -> tuple[dict[str, Path], dict[str, str]]:
+    """The file of every video that could be had, and a reason for every other one."""
+    assert settings.videos is not None
+    sources = settings.videos
+    folder = Path(sources.folder)
+    found = local_videos(folder, video_ids)
+    reasons: dict[str, str] = {}
+    if sources.archive_url and len(found) < len(video_ids):
+        _unpack(sources, folder, wanted=set(video_ids) - found.keys())
+        found = local_videos(folder, video_ids)
+    missing = [video_id for video_id in video_ids if video_id not in found]
+    if sources.youtube and missing:
+        youtube = YouTube(
+            max_height=sources.max_height, max_seconds=sources.max_seconds, rate_seconds=sources.rate_seconds,
+            retries=sources.retries, workers=sources.workers, cookies=sources.cookies,
+        )  # fmt: skip
+        reasons = fetch_videos(missing, folder, settings=youtube, subtitles=settings.subtitles)
+        found = local_videos(folder, video_ids)
+    where = "YouTube" if sources.youtube else "the archive" if sources.archive_url else "dataset.videos.folder"
+    lost = {video_id: reasons.get(video_id, f"not in {where}") for video_id in video_ids if video_id not in found}
+    return found, lost
+
+
+def local_videos(folder: Path, video_ids: Iterable[str]) -> dict[str, Path]:
+    """Files below `folder` whose name is one of the ids, with any video suffix."""
+    wanted = set(video_ids)
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.stem in wanted)
+    return {path.stem: path for path in files}
+
+
+def _unpack(sources: Videos, folder: Path, *, wanted: set[str]) -> None:
+    archive = folder.parent / PurePosixPath(sources.archive_url).name
+    fetch_file(sources.archive_url, archive, title="raw videos")
+
+    def accept(name: str) -> str | None:
+        member = PurePosixPath(name)
+        return member.name if member.suffix.lower() in SUFFIXES and member.stem in wanted else None
+
+    extract_members(archive, folder, accept=accept)

@@ -1,0 +1,33 @@
+"""HA-Transformer: BART whose decoder attends to text and to frames, and then chooses between the two.
+
+Source: Palaskar et al. 2019, "Multimodal Abstractive Summarization for How2 Videos" (arXiv 1906.07901), text with frame
+features; `pipeline.models.hierarchical` holds the equations of its hierarchical attention.
+
+    text   -> BART encoder ------------------------------.
+    frames -> L2 norm -> linear map + learned positions --+-> BART decoder with hierarchical attention in every layer
+
+The publication has recurrent networks trained from scratch. Its re-implementation by ClipSum's authors, which Table 1 calls a
+Transformer, is described nowhere. Chosen here: BART as the text model, like every other row; and no Transformer over frames,
+since in the publication features go to the attention with at most a projection. Positions keep their order.
+"""
+
+from pipeline.models.hierarchical import insert_hierarchy, with_frames
+from pipeline.models.summarizer import Architecture, Batch, Memory
+from pipeline.models.temporal import FrameProjection
+from pipeline.models.vision import VisionSummarizer
+
+
+class Model(VisionSummarizer):
+    """See above. Of the block `model` it reads `l2_normalise` and `dropout`."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__(architecture)
+        insert_hierarchy(self.text.model.decoder, self.config, frames=self.max_frames)
+        self.frames = FrameProjection(
+            feature_width=self.feature_width, text_width=self.config.d_model, max_frames=self.max_frames
+        )
+
+    def encode(self, batch: Batch) -> Memory:
+        """Text, then frames in `max_frames` places. More frames are a `ValueError`."""
+        features_BMD, mask_BM = self.features(batch)
+        return with_frames(self.encode_text(batch), self.frames(features_BMD, mask_BM), mask_BM, frames=self.max_frames)

@@ -1,0 +1,87 @@
+"""VG-BART: an image Transformer, dot-product attention and a forget gate after one whole layer of BART's encoder.
+
+Source: Yu et al. 2021, "Vision Guided Generative Pre-trained Language Models for Multimodal Abstractive Summarization" (EMNLP,
+arXiv 2109.02401), in its best form: dot-product fusion with forget gate and image Transformer. With F the frame features, P
+sinusoidal positions and T the output of encoder layer `fusion_layer`:
+
+    V  = TransformerEncoder(sqrt(D) F + P)      masked frames excluded as keys
+    A  = softmax(T (V W_1)^T)                   softmax over frames, masked; W_1 maps D to H
+    U  = [T; A V] W_2                           W_2 maps H + D to H
+    G  = sigmoid([A V; T] W_3)                  forget gate, one value per component of the update
+    T' = LayerNorm(T + Dropout(G * U))
+
+The released code takes the softmax over text tokens, so its weights over frames do not sum to one and depend on padding; here
+it is taken over the real frames of each video, as the equation says. As there, scores are not scaled. It has 4 layers of 8
+heads, as wide inside as the features; here the study's `temporal_layers`, `temporal_heads` and `temporal_feedforward` are used,
+so that every row has a temporal module of one size, and GELU as everywhere. It drops out parts of the gate; here only of what
+the gate lets through.
+
+Shapes: B batch, T text tokens, M frames, D feature width, H text width.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.models.fusion import LateFusionEncoderLayer, Video, insert_fusion, masked_softmax
+from pipeline.models.summarizer import Architecture, Batch, Memory
+from pipeline.models.temporal import FrameTransformer
+from pipeline.models.vision import VisionSummarizer
+
+
+class DotProductFusion(nn.Module):
+    """Text [B, T, H] reads frames of their own width, [B, M, D]."""
+
+    def __init__(self, *, feature_width: int, text_width: int, dropout: float) -> None:
+        super().__init__()
+        self.key = nn.Linear(feature_width, text_width)
+        self.output = nn.Linear(text_width + feature_width, text_width)
+        self.gate = nn.Linear(feature_width + text_width, text_width)
+        self.norm = nn.LayerNorm(text_width)
+        self.dropout = nn.Dropout(dropout)
+
+    def attention(self, text_BTH: Tensor, frames_BMD: Tensor, mask_BM: Tensor) -> Tensor:
+        """Weights [B, T, M]: they sum to one over the real frames, and are zero everywhere for a video without frames."""
+        return masked_softmax(text_BTH @ self.key(frames_BMD).transpose(1, 2), mask_BM)
+
+    def forward(self, text_BTH: Tensor, video: Video) -> Tensor:
+        """Fused text states [B, T, H]."""
+        attended_BTD = self.attention(text_BTH, video.frames_BMX, video.mask_BM) @ video.frames_BMX
+        update_BTH = self.output(torch.cat([text_BTH, attended_BTD], dim=-1))
+        gate_BTH = torch.sigmoid(self.gate(torch.cat([attended_BTD, text_BTH], dim=-1)))
+        fused_BTH: Tensor = self.norm(text_BTH + self.dropout(gate_BTH * update_BTH))
+        return fused_BTH
+
+
+class Model(VisionSummarizer):
+    """See above. Of the block `model` it reads all but the switches of clipsum."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__(architecture)
+        settings = self.settings
+        fusion = DotProductFusion(feature_width=self.feature_width, text_width=self.config.d_model, dropout=self.config.dropout)
+        insert_fusion(
+            self.text.model.encoder, self.config, fusion, layer=settings.fusion_layer, layer_class=LateFusionEncoderLayer
+        )
+        self.temporal = FrameTransformer(
+            self.feature_width,
+            layers=settings.temporal_layers,
+            heads=settings.temporal_heads,
+            feedforward=settings.temporal_feedforward,
+            dropout=settings.dropout,
+        )
+
+    def encode(self, batch: Batch) -> Memory:
+        """The text's states, in which the frames are."""
+        features_BMD, mask_BM = self.features(batch)
+        frames, width = features_BMD.shape[1:]
+        inputs_BMD = width**0.5 * features_BMD + sinusoids(frames, width).to(features_BMD)
+        frames_BMD = self.temporal.contextual(inputs_BMD, mask_BM)
+        return self.encode_text(batch, video=Video(frames_BMD, mask_BM, batch.token_mask_BT.bool()))
+
+
+def sinusoids(positions: int, width: int) -> Tensor:
+    """Fixed positions [positions, width] of Vaswani et al. 2017 (arXiv 1706.03762): sines in even places, cosines in odd ones."""
+    place_M1 = torch.arange(positions)[:, None]
+    pairs = torch.arange(0, width, 2)
+    angles = place_M1 / 10_000 ** (pairs / width)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]

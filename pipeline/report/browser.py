@@ -1,0 +1,85 @@
+"""Every test video with its frames, texts and scores, as data for the page's own browser of videos.
+
+The data stand in a script element of type `application/json`. There `<`, `>` and `&` are written as escapes, so that no text
+of a video, a reference or a summary can end the element.
+"""
+
+import base64
+import binascii
+import json
+from typing import Any
+
+from pipeline.report.results import Results, Row
+
+TEXT_ONLY, REFERENCE = "bart", "clipsum"
+
+
+def browser_data(results: Results) -> dict[str, Any]:
+    """Rows with their titles, and one entry a video. `gain` is ROUGE-1 of clipsum minus text only, mean over seeds.
+
+    Summaries are those of the first seed; `scores` are mean ROUGE-1 over seeds.
+    """
+    summaries = results.rows[0].summaries
+    means = {row.name: row.rouge["rouge1"].mean(axis=0) for row in results.rows}
+    gains = means[REFERENCE] - means[TEXT_ONLY] if {REFERENCE, TEXT_ONLY} <= means.keys() else None
+    videos = []
+    for place, video in enumerate(summaries.videos):
+        videos.append(
+            {
+                "id": video,
+                "source": (results.sources or {}).get(video, ""),
+                "reference": summaries.references[place],
+                "frames": [checked_image(image, video) for image in (results.storyboards or {}).get(video, [])],
+                "summaries": [row.summaries.predictions[0][place] for row in results.rows],
+                "scores": [round(float(means[row.name][place]), 1) for row in results.rows],
+                "gain": None if gains is None else round(float(gains[place]), 1),
+            }
+        )
+    return {
+        "rows": [{"name": row.name, "title": row.metrics.title, "kind": row.metrics.kind} for row in results.rows],
+        "videos": videos,
+    }
+
+
+def as_script(data: dict[str, Any]) -> str:
+    """JSON that is safe inside a script element."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return (
+        text.replace("<", "\\u003c")
+        .replace(">", "\\u003e")
+        .replace("&", "\\u0026")
+        .replace("\u2028", "\\u2028")
+        .replace("\u2029", "\\u2029")
+    )
+
+
+def first_videos(results: Results, count: int) -> list[dict[str, Any]]:
+    """The first videos by id, for readers without JavaScript."""
+    data = browser_data(results)
+    titles = [row["title"] for row in data["rows"]]
+    return [
+        video | {"rows": list(zip(titles, video["summaries"], video["scores"], strict=True))} for video in data["videos"][:count]
+    ]
+
+
+def checked_image(image: str, video: str) -> str:
+    """A frame as base64 of a JPEG; anything else is a `ValueError` that names the video."""
+    try:
+        data = base64.b64decode(image, validate=True)
+    except binascii.Error as error:
+        raise ValueError(
+            f"storyboards.json: video {video!r}: a frame is not base64 ({error}); run `dvc repro sample_frames`"
+        ) from error
+    if not data.startswith(b"\xff\xd8"):
+        raise ValueError(f"storyboards.json: video {video!r}: a frame is not a JPEG; run `dvc repro sample_frames`")
+    return image
+
+
+def truncated(results: Results) -> list[str]:
+    """Which rows cut how many test texts at their token limits."""
+
+    def line(row: Row) -> str:
+        counts = ", ".join(f"{key} {value}" for key, value in row.metrics.truncated.items())
+        return f"{row.metrics.title}: {counts} cut at the token limit"
+
+    return [line(row) for row in results.trained if any(row.metrics.truncated.values())]

@@ -1,0 +1,68 @@
+"""Costs: time and memory of one summary, as far as they can be known beforehand."""
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.costs import measure, median_ms, peak_memory
+from pipeline.params import Generate
+from tests import toys
+
+CPU = torch.device("cpu")
+
+
+def test_time_is_the_median_without_the_first_run() -> None:
+    waits = iter([0.2, 0.01, 0.03, 0.3])
+    assert median_ms(lambda: time.sleep(next(waits)), device=CPU, repeats=3) == pytest.approx(30, abs=8)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux says how much memory a process needed")
+def test_peak_memory_counts_what_was_freed_again() -> None:
+    with peak_memory(CPU) as first:
+        torch.ones(64 * 2**20, dtype=torch.uint8)
+    with peak_memory(CPU) as second:
+        torch.ones(8 * 2**20, dtype=torch.uint8)
+    assert first.megabytes == pytest.approx(64, abs=8)
+    assert second.megabytes == pytest.approx(8, abs=6), "the peak before does not count"
+
+
+@pytest.mark.parametrize("finetuned", [False, True])
+def test_a_summary_with_frames_costs_a_tower(tmp_path: Path, finetuned: bool) -> None:
+    system = toys.clipsum(tmp_path, finetuned=finetuned)
+    towers: list[int] = []
+
+    def load_tower() -> object:
+        towers.append(1)
+        return toys.tower()
+
+    visual = toys.store(4)
+    if finetuned:
+        visual = visual_of_pixels()
+    cost = measure(
+        lambda: system, load_tower, toys.examples(4), visual,  # type: ignore[arg-type]
+        settings=Generate(beams=1, max_tokens=5, no_repeat_ngram=0), device=CPU, repeats=2,
+    )  # fmt: skip
+    assert cost.tower_ms is not None and 0 < cost.tower_ms < cost.latency_ms
+    assert len(towers) == (1 if finetuned else 2), "a tower inside the system is not loaded beside it"
+
+
+def visual_of_pixels() -> object:
+    import numpy as np
+
+    from pipeline.visual import VisualStore
+
+    values = np.zeros((8, 3, 16, 16), dtype=np.uint8)
+    starts = {f"v{number}": 2 * number for number in range(4)}
+    return VisualStore(values=values, starts=starts, lengths=dict.fromkeys(starts, 2), max_frames=toys.FRAMES, footer={})
+
+
+def test_text_alone_has_no_tower(tmp_path: Path) -> None:
+    from pipeline.models.summarizer import create
+
+    system = create("bart", text_folder=toys.text_model(tmp_path), settings=toys.model_settings())
+    settings = Generate(beams=1, max_tokens=5, no_repeat_ngram=0)
+    cost = measure(lambda: system, None, toys.examples(4), None, settings=settings, device=CPU, repeats=2)
+    assert cost.tower_ms is None
+    assert cost.latency_ms > 0
