@@ -4,11 +4,12 @@ Settings that are ClipSum's own in the study are not listed: they are the row `c
 encoder, a row of the table.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.params import Study
-from pipeline.rows import code_digest
+from pipeline.rows import training_code
 from pipeline.shards import fingerprint
 
 FUSION_LAYERS = (3, 4, 5, 6)
@@ -43,9 +44,11 @@ def ablations(study: Study) -> list[Ablation]:
     return [ablation for ablation in wanted if any(_value(study, key) != value for key, value in ablation.overrides.items())]
 
 
-def experiment_name(ablation: Ablation, *, study_name: str, study: Study, encoder: str) -> str:
-    """A name for the DVC experiment that changes with the parameters and with the code of training and evaluation."""
-    key = fingerprint(study_name, study.model_dump(), encoder, ablation.overrides, code_digest("clipsum"))
+def experiment_name(ablation: Ablation, *, study_name: str, study: Study, encoder: str, inputs: Mapping[str, Any]) -> str:
+    """A name for the DVC experiment that changes with the parameters, with the code of training and evaluation, and with what
+    `clipsum` was made of (`inputs` of its metrics file): weights, corpus, frames.
+    """
+    key = fingerprint(study_name, study.model_dump(), encoder, ablation.overrides, training_code("clipsum"), dict(inputs))
     return f"ablation-{study_name.replace('_', '-')}-{ablation.name}-{key[:8]}"
 
 

@@ -1,8 +1,9 @@
 """What one summary costs: time and memory, of every row in one process, so that rows can be compared.
 
-Time is the median of several runs after a warm-up, batch of one. Memory is what the process holds at most above what it
-held before the system was loaded: weights, one summary's states, and the frozen tower if the row has one. On a GPU it is
-the GPU's memory.
+Every row is measured in several rounds, all rows in each, so that whatever else the machine does in a minute meets all of
+them; a figure is the median over all runs, latency with its quartiles. A batch of one, after a warm-up that does not count.
+Memory is what the process holds at most above what it held before the system was loaded: weights, one summary's states, and
+the frozen tower if the row has one. On a GPU it is the GPU's memory.
 """
 
 import ctypes
@@ -10,7 +11,7 @@ import gc
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +36,32 @@ class Cost:
     """
 
     latency_ms: float
+    latency_quartiles_ms: tuple[float, float]
     tower_ms: float | None
     memory_mb: float | None
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round measured of a row: milliseconds of every run, and the peak of memory in megabytes."""
+
+    latencies: list[float]
+    towers: list[float]
+    memory: float | None
+
+
+def cost_of(rounds: Sequence[Round]) -> Cost:
+    """Medians over the runs of all rounds."""
+    latencies = [run for each in rounds for run in each.latencies]
+    towers = [run for each in rounds for run in each.towers]
+    memories = [each.memory for each in rounds if each.memory is not None]
+    low, middle, high = statistics.quantiles(latencies, n=4, method="inclusive")
+    return Cost(
+        round(middle, 1),
+        (round(low, 1), round(high, 1)),
+        round(statistics.median(towers), 1) if towers else None,
+        round(statistics.median(memories), 1) if memories else None,
+    )
 
 
 def measure(
@@ -48,10 +73,10 @@ def measure(
     settings: Generate,
     device: torch.device,
     repeats: int,
-) -> Cost:
+) -> Round:
     """Load a system and its tower (None: no frames) and time summaries of the first `repeats` videos.
 
-    A tower inside the system (fine-tuned) is loaded a second time for `tower_ms` alone; neither time nor memory count it twice.
+    A tower inside the system (fine-tuned) is loaded a second time for its own time alone; neither time nor memory count it twice.
     """
     frames = 0 if visual is None else visual.max_frames
     with peak_memory(device) as peak:
@@ -65,16 +90,15 @@ def measure(
                 embed()
             system.generate(examples.batch([next(chosen)], visual).to(device), settings)
 
-        latency = median_ms(summarise, device=device, repeats=repeats)
-    tower = None
+        latencies = run_times(summarise, device=device, repeats=repeats)
+    towers: list[float] = []
     if load_tower is not None:
-        tower = median_ms(_embedder(load_tower(), frames, device), device=device, repeats=repeats)
-    memory = None if peak.megabytes is None else round(peak.megabytes, 1)
-    return Cost(round(latency, 1), None if tower is None else round(tower, 1), memory)
+        towers = run_times(_embedder(load_tower(), frames, device), device=device, repeats=repeats)
+    return Round(latencies, towers, peak.megabytes)
 
 
-def median_ms(work: Callable[[], object], *, device: torch.device, repeats: int) -> float:
-    """Median milliseconds of `repeats` runs after one more that is not counted."""
+def run_times(work: Callable[[], object], *, device: torch.device, repeats: int) -> list[float]:
+    """Milliseconds of `repeats` runs after one more that is not counted."""
     seconds = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
@@ -83,7 +107,7 @@ def median_ms(work: Callable[[], object], *, device: torch.device, repeats: int)
         if device.type == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
-    return 1000 * statistics.median(seconds[1:])
+    return [1000 * each for each in seconds[1:]]
 
 
 @dataclass

@@ -10,6 +10,7 @@ Shapes: N frames, D feature width, H and W pixels.
 import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from PIL import Image
 from pipeline.atomic import read_json
 from pipeline.device import mixed_precision
 from pipeline.encoders import Encoder, EncoderSpec, preprocess
-from pipeline.shards import Shard, file_sha256, fingerprint, publish, run_shards, scratch_folder
+from pipeline.shards import Shard, code_digest, file_sha256, fingerprint, publish, run_shards, scratch_folder
 
 NORMALISATION = "none"  # as the tower gives them; the model brings them to unit length
 
@@ -34,12 +35,15 @@ def extract_features(
     """Embed every frame of the store `frames` into `out`, one Parquet file per shard; returns the totals.
 
     Memory is bounded by one shard, whatever the number of videos. Killed anywhere, the next call goes on after the last
-    finished shard.
+    finished shard. Shards are kept, as in `pipeline.frames`.
     """
     sources = frame_shards(frames)
     sha256 = file_sha256(weights / "tower.safetensors")
     precision = "bfloat16" if device.type == "cuda" else "float32"
-    key = fingerprint(encoder.spec.name, sha256, precision, frames_per_video(frames), [file_sha256(source) for source in sources])
+    key = fingerprint(
+        asdict(encoder.spec), sha256, precision, frames_per_video(frames), [file_sha256(source) for source in sources],
+        code_digest("features", "encoders", "device"),
+    )  # fmt: skip
     footer = {"encoder": encoder.spec.name, "scale": encoder.spec.scale, "weights_sha256": sha256}
     footer |= {"normalisation": NORMALISATION, "precision": precision, "frames_per_video": str(frames_per_video(frames))}
     encoder.module.to(device).eval()
@@ -47,7 +51,7 @@ def extract_features(
     shards = [Shard(name=source.name, items=[source]) for source in sources]
     with scratch_folder(f"extract_features.{encoder.spec.name}", key) as folder:
         counts = run_shards(work, shards, folder=folder, workers=1, unit="shard", title=f"embed with {encoder.spec.name}")
-        publish(folder, [shard.name for shard in shards], out)
+        publish(folder, [shard.name for shard in shards], out, keep=True)
     return footer | {"frames": sum(count["frames"] for count in counts), "dim": encoder.dim}
 
 

@@ -6,9 +6,8 @@ A shard holds a few videos, one row group each, so that reading one video touche
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ from PIL import Image
 
 from pipeline.atomic import read_json, write_json
 from pipeline.params import Frames
-from pipeline.shards import fingerprint, publish, run_shards, scratch_folder, split_into_shards
+from pipeline.shards import code_digest, fingerprint, publish, run_shards, scratch_folder, split_into_shards
 from pipeline.video import VideoError, sample_positions, sample_video
 
 if TYPE_CHECKING:
@@ -34,24 +33,15 @@ SCHEMA = pa.schema(
     [("video_id", pa.string()), ("frame_index", pa.int32()), ("pts_seconds", pa.float64()), ("image", pa.binary())]
 )
 SUMMARY = "summary.json"
-_RUN_AGAIN = "run `dvc repro --force sample_frames`"
-
-
-@dataclass(frozen=True, eq=False)
-class StoredVideo:
-    """The frames of one video: `frame_index` int32 [N], `pts_seconds` float64 [N], N encoded pictures."""
-
-    video_id: str
-    frame_index: NDArray[np.int32]
-    pts_seconds: NDArray[np.float64]
-    jpegs: list[bytes]
+_RUN_AGAIN = "delete .scratch/sample_frames and run `dvc repro --force sample_frames`"
 
 
 def sample_corpus(corpus: "pd.DataFrame", out: Path, *, settings: Frames, workers: int) -> dict[str, Any]:
     """Sample every video of the corpus with status "ok" into the store `out`; returns what `summary.json` says.
 
     A video that gives no frames is a row with a reason. Killed anywhere, the next call goes on after the last finished
-    shard. Raises `RuntimeError` naming the videos at work when a worker process dies.
+    shard. Shards are kept (as hard links), so that another text or limit in the study decodes nothing again. Raises
+    `RuntimeError` naming the videos at work when a worker process dies.
     """
     asked = corpus[(corpus["status"] == "ok") & (corpus["video_path"] != "")]  # a study may do without videos
     columns = zip(asked["video_id"], asked["video_path"], strict=True)
@@ -59,7 +49,12 @@ def sample_corpus(corpus: "pd.DataFrame", out: Path, *, settings: Frames, worker
     work = partial(sample_shard, count=settings.count, short_side=settings.short_side, jpeg_quality=settings.jpeg_quality)
     decoder = f"PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"
     key = fingerprint(
-        work.keywords, decoder, PIL.__version__, VIDEOS_PER_SHARD, [[*row.values(), *_identity(row)] for row in rows]
+        work.keywords,
+        decoder,
+        PIL.__version__,
+        code_digest("frames", "video"),
+        VIDEOS_PER_SHARD,
+        [[*row.values(), *_identity(row)] for row in rows],
     )
     shards = split_into_shards(rows, size=VIDEOS_PER_SHARD)
     with scratch_folder("sample_frames", key) as folder:
@@ -90,7 +85,7 @@ def sample_corpus(corpus: "pd.DataFrame", out: Path, *, settings: Frames, worker
         }
         assert summary["asked"] == summary["ok"] + summary["failed"], "every video asked for is either ok or failed"
         write_json(folder / SUMMARY, summary)
-        publish(folder, [*(shard.name for shard in shards), SUMMARY], out)
+        publish(folder, [*(shard.name for shard in shards), SUMMARY], out, keep=True)
     return summary
 
 
@@ -166,19 +161,6 @@ class FrameStore:
             raise ValueError(f"{self.folder}: no frames of video {video_id!r}; {SUMMARY} says why a video was lost")
         shard, group = self._places[video_id]
         return _open_shard(shard).read_row_group(group, columns=[column]).column(column)
-
-
-def read_shard(path: Path) -> Iterator[StoredVideo]:
-    """The videos of one shard in stored order, one in memory at a time."""
-    file = _open_shard(path)
-    for group in range(file.metadata.num_row_groups):
-        table = file.read_row_group(group)
-        yield StoredVideo(
-            video_id=table.column("video_id")[0].as_py(),
-            frame_index=table.column("frame_index").to_numpy(),
-            pts_seconds=table.column("pts_seconds").to_numpy(),
-            jpegs=table.column("image").to_pylist(),
-        )
 
 
 def storyboards(store: FrameStore, video_ids: Sequence[str], *, frames: int, width: int) -> dict[str, list[str]]:

@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.statistics import Estimate, Floats, bootstrap_interval, mean_over_seeds, percentile_interval, resample_counts
+from pipeline.statistics import (
+    Estimate,
+    Floats,
+    Resampled,
+    bootstrap_interval,
+    mean_over_seeds,
+    percentile_interval,
+    resample_counts,
+)
 
 ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 WHITESPACE = ("rouge1_ws", "rouge2_ws", "rougeL_ws")  # the other convention: words are what white space separates
@@ -98,7 +106,7 @@ def score_row(predictions: pd.DataFrame, *, resamples: int, seed: int) -> dict[s
         statistics = [bleu_statistics(row, summaries.references, order=order) for row in summaries.predictions]
         points = [float(corpus_bleu(row.sum(axis=0))) for row in statistics]
         samples = [corpus_bleu(counts @ row) for row in statistics]
-        estimates = [percentile_interval(point, sample) for point, sample in zip(points, samples, strict=True)]
+        estimates = [percentile_interval(point, Resampled(sample)) for point, sample in zip(points, samples, strict=True)]
         over_seeds = mean_over_seeds(np.stack(samples, axis=1), seed=seed)
         scores[f"bleu{order}"] = _with_seeds(percentile_interval(float(np.mean(points)), over_seeds), summaries.seeds, estimates)
     return {name: scores[name] for name in METRICS}

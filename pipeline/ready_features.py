@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from pipeline.features import NORMALISATION, feature_schema
 from pipeline.params import ReadyFeatures
-from pipeline.shards import file_sha256, fingerprint, publish, run_shards, scratch_folder, split_into_shards
+from pipeline.shards import code_digest, file_sha256, fingerprint, publish, run_shards, scratch_folder, split_into_shards
 
 VIDEOS_PER_SHARD = 64
 _COLUMNS = ("video_id", "frame_index", "pts_seconds", "embedding")
@@ -46,7 +46,9 @@ def import_features(name: str, source: ReadyFeatures, out: Path, *, video_ids: S
     footer |= {"frames_per_video": str(max_frames), "provenance": source.provenance}
     work = partial(_write_shard, folder=folder, tables=tables, dim=dim, max_frames=max_frames, footer=footer)
     shards = split_into_shards(have, size=VIDEOS_PER_SHARD)
-    with scratch_folder(f"import_features.{name}", fingerprint(footer, digests, have)) as scratch:
+    with scratch_folder(
+        f"import_features.{name}", fingerprint(footer, digests, have, code_digest("ready_features", "features"))
+    ) as scratch:
         counts = run_shards(work, shards, folder=scratch, workers=1, unit="video", title=f"import {name}")
         publish(scratch, [shard.name for shard in shards], out)
     padding = sum(count["padding"] for count in counts)

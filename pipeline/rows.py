@@ -4,6 +4,7 @@
 Importing this module is quick: what takes seconds to import comes in where it is used.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pipeline.atomic import read_json
 from pipeline.encoders import build_tower, check_encoder_name, load_encoder, read_spec
 from pipeline.params import Study
-from pipeline.shards import file_sha256, fingerprint
+from pipeline.shards import code_digest, file_sha256, fingerprint
 
 if TYPE_CHECKING:
     from pipeline.models.summarizer import Summarizer
@@ -70,9 +71,10 @@ def open_visual(row: Row) -> "VisualStore | None":
 
 
 def create_system(row: Row, study: Study, visual: "VisualStore | None") -> "Summarizer":
-    """The untrained system of a row, from pretrained parts."""
+    """The untrained system of a row, from pretrained parts. Lengths that its text model cannot hold are a `ValueError`."""
     from pipeline.models.summarizer import create
 
+    check_lengths(row.text_model, study)
     if visual is None:
         return create(row.model, text_folder=row.text_model, settings=study.model)
     if row.tuning == "frozen":
@@ -91,6 +93,21 @@ def create_system(row: Row, study: Study, visual: "VisualStore | None") -> "Summ
     )
 
 
+def check_lengths(text_folder: Path, study: Study) -> None:
+    """Raise `ValueError` naming the parameter that asks for more tokens than the text model has positions for."""
+    from transformers import AutoConfig
+
+    positions = getattr(AutoConfig.from_pretrained(text_folder), "max_position_embeddings", None)  # T5 has no limit
+    wanted = {
+        "text.max_source_tokens": study.text.max_source_tokens,
+        "text.max_target_tokens": study.text.max_target_tokens,
+        "generate.max_tokens": study.generate.max_tokens,
+    }
+    for key, tokens in wanted.items():
+        if positions is not None and tokens > positions:
+            raise ValueError(f"{key}: {tokens} tokens are more than the {positions} positions of {text_folder}; lower it")
+
+
 def input_digests(row: Row) -> dict[str, Any]:
     """sha256 of every file that decides what the row's system reads."""
     digests: dict[str, Any] = {"corpus": file_sha256(CORPUS), "text_model": file_sha256(row.text_model / "model.safetensors")}
@@ -101,14 +118,24 @@ def input_digests(row: Row) -> dict[str, Any]:
 
         digests["frames"] = [file_sha256(path) for path in sorted(Path(row.reads).glob("*.parquet"))]
         digests["frames_per_video"] = frames_per_video(Path(row.reads))
+    if row.tuning != "none" and (row.weights / "tower.safetensors").exists():
         digests["tower"] = file_sha256(row.weights / "tower.safetensors")
     return digests
 
 
-def code_digest(model: str) -> str:
+def short_digests(row: Row, digests: Mapping[str, Any]) -> dict[str, Any]:
+    """What a metrics file says of `input_digests` and code, so that rows made of something else are told apart.
+
+    `visual` stands for what the row sees of all videos: it alone may differ where the number of frames is varied.
+    """
+    short = {part: digests[part] for part in ("code", "corpus", "text_model", "tower") if part in digests}
+    seen = [digests[part] for part in ("features", "frames", "frames_per_video") if part in digests]
+    return short | ({"visual": fingerprint(seen)} if seen else {})
+
+
+def training_code(model: str) -> str:
     """Stands for the code of a row's model and of all that it shares with others."""
-    here = Path(__file__).parent
-    return fingerprint({name: file_sha256(here / f"{name}.py") for name in (*CODE, f"models/{model}")})
+    return code_digest(*CODE, f"models/{model}")
 
 
 def count_parameters(row: Row, system: "Summarizer") -> dict[str, int]:

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver, get_context
@@ -23,6 +24,7 @@ from tqdm import tqdm
 from pipeline.atomic import read_json, replacing, write_json
 
 Work = Callable[[Sequence[Any], Path], dict[str, Any]]
+_UNFINISHED = ".unfinished"  # lies in a scratch folder until the block that works there has ended well
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,24 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def code_digest(*patterns: str) -> str:
+    """Stands for the code of modules, given as patterns below `pipeline/`: unfinished and kept work of other code is not used."""
+    here = Path(__file__).parent
+    modules = sorted({path for pattern in patterns for path in here.glob(f"{pattern}.py")})
+    assert modules, patterns
+    return fingerprint({path.relative_to(here).as_posix(): file_sha256(path) for path in modules})
+
+
 @contextmanager
 def scratch_folder(stage: str, key: str) -> Iterator[Path]:
     """The folder where `stage` collects unfinished work under fingerprint `key`, held by one process at a time."""
     folder = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / stage / key
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f"{key}.lock")):
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(_lock(folder)):
+        folder.mkdir(exist_ok=True)
+        (folder / _UNFINISHED).touch()
         yield folder
+        (folder / _UNFINISHED).unlink(missing_ok=True)
 
 
 def run_shards(
@@ -88,7 +101,7 @@ def run_shards(
                         shard = pending.pop(future)
                         if (error := future.exception()) is not None:
                             pool.shutdown(wait=True, cancel_futures=True)
-                            raise error
+                            raise _explained(error, title, [shard, *pending.values()])
                         bar.update(len(shard.items))
     return [read_json(_mark(folder, shard)) for shard in shards]
 
@@ -103,9 +116,10 @@ def start_server(modules: Sequence[str]) -> None:
 
 
 def publish(folder: Path, names: Sequence[str], out: Path, *, keep: bool = False) -> None:
-    """Make `out` a folder with the files `names` of `folder`, then remove `folder` unless it is to `keep`.
+    """Make `out` a folder with the files `names` of `folder`, then remove `folder`, or `keep` it and no other finished one.
 
-    Files are hard-linked into a temporary folder that is renamed, so a kill in between loses nothing.
+    Files are hard-linked into a temporary folder that is renamed, so a kill in between loses nothing. What is kept serves a
+    later run under the same fingerprint; folders of the same stage that are unfinished or in use stay as well.
     """
     temporary = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -115,19 +129,21 @@ def publish(folder: Path, names: Sequence[str], out: Path, *, keep: bool = False
     shutil.rmtree(out, ignore_errors=True)
     os.replace(temporary, out)
     if not keep:
-        shutil.rmtree(folder)
-
-
-def forget(folder: Path, *, unfinished: str) -> None:
-    """Bound what kept folders hold: remove the files `unfinished` (a pattern) of `folder`, which is finished, and the folders
-    of the same stage that are finished under other fingerprints. Those that are unfinished or in use stay.
-    """
-    for work in folder.glob(unfinished):
-        shutil.rmtree(work)
+        discard(folder)
+        return
     for other in folder.parent.iterdir():
-        if other.is_dir() and other != folder and not any(other.glob(unfinished)):
-            with suppress(Timeout), FileLock(other.with_name(f"{other.name}.lock"), timeout=0):
-                shutil.rmtree(other)
+        if other.is_dir() and other != folder and not (other / _UNFINISHED).exists():
+            with suppress(Timeout), FileLock(_lock(other), timeout=0):
+                discard(other)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder of `scratch_folder`. It loses its name first: killed half-way, no mark is left without its shard."""
+    trash = folder.with_name(f".{folder.name}.trash")
+    shutil.rmtree(trash, ignore_errors=True)
+    with suppress(FileNotFoundError):
+        os.replace(folder, trash)
+    shutil.rmtree(trash, ignore_errors=True)
 
 
 def _run_one(work: Work, shard: Shard, folder: Path) -> None:
@@ -135,6 +151,8 @@ def _run_one(work: Work, shard: Shard, folder: Path) -> None:
     if target.is_dir():  # left by a kill between the rename and the mark
         shutil.rmtree(target)
     with replacing(target) as temporary:
+        if temporary.is_dir():  # left by a killed process that had this one's number
+            shutil.rmtree(temporary)
         try:
             summary = work(shard.items, temporary)
         except BaseException:
@@ -142,6 +160,23 @@ def _run_one(work: Work, shard: Shard, folder: Path) -> None:
                 shutil.rmtree(temporary)
             raise
     write_json(_mark(folder, shard), summary)
+
+
+def _explained(error: BaseException, title: str, unfinished: Sequence[Shard]) -> BaseException:
+    """A process that died says nothing of its own."""
+    if not isinstance(error, BrokenProcessPool):
+        return error
+    names = ", ".join(shard.name for shard in unfinished[:5])
+    explained = BrokenProcessPool(
+        f"{title}: a process died while it worked on one of {names}; most often memory ran out, then lower runtime.workers. "
+        "What is finished is kept: the next run goes on from there."
+    )
+    explained.__cause__ = error
+    return explained
+
+
+def _lock(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
 
 
 def _mark(folder: Path, shard: Shard) -> Path:

@@ -3,14 +3,17 @@
 A resample draws videos and, independently, training seeds, both with replacement: an interval says how far the figure
 would move on other videos of the same kind with the models trained again. Drawing S seeds from S shows (S - 1) / S of their
 variance, so what the draw of seeds changes is widened by sqrt(S / (S - 1)). Of two or three seeds that variance is itself
-badly known, and intervals remain somewhat too narrow. The same `seed` and numbers of videos and training seeds give the same
-resamples for every row and metric. Results are rounded to six decimals, so that the order of summation does not show.
+badly known; so intervals are stretched, and p values read, by Student's t with the degrees of freedom that Satterthwaite's
+formula gives the sum of both variances, instead of by the normal distribution. The same `seed` and numbers of videos and
+training seeds give the same resamples for every row and metric. Results are rounded to six decimals, so that the order of
+summation does not show.
 
 Shapes: R resamples, S training seeds, V videos.
 
 Sources: B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8, 13 and 16; E. Noreen,
 Computer-Intensive Methods for Testing Hypotheses, 1989 (approximate randomisation); S. Holm, A simple sequentially
-rejective multiple test procedure, 1979; J. Cohen, Statistical Power Analysis, 1988 (d_z, power).
+rejective multiple test procedure, 1979; F. Satterthwaite, An approximate distribution of estimates of variance components,
+1946; J. Cohen, Statistical Power Analysis, 1988 (d_z, power).
 """
 
 import math
@@ -22,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtr, stdtrit
 
 Floats = npt.NDArray[np.float64]
 POWER = 0.8
@@ -43,7 +47,8 @@ class Estimate:
 class Comparison(Estimate):
     """A mean paired difference of two rows on the same videos.
 
-    `p_bootstrap` and `p_randomisation` are two-sided. `effect_size` is Cohen's d_z, the mean over the standard deviation of
+    `p_bootstrap` (of rows like these: other videos, trained anew) and `p_randomisation` (of these trained models) are
+    two-sided; `p` is the larger. `effect_size` is Cohen's d_z, the mean over the standard deviation of
     the differences per video (infinite for a constant difference). `detectable` is the smallest true difference that data like
     these show at the 5 % level, not corrected, with 80 % power: other videos and other seeds, as in the interval.
     """
@@ -52,6 +57,11 @@ class Comparison(Estimate):
     p_randomisation: float
     effect_size: float
     detectable: float
+
+    @property
+    def p(self) -> float:
+        """Small only if both tests reject: the p value of the claim that needs both."""
+        return max(self.p_bootstrap, self.p_randomisation)
 
     @property
     def excludes_zero(self) -> bool:
@@ -68,13 +78,53 @@ def resample_counts(items: int, *, resamples: int, seed: int) -> npt.NDArray[np.
     return counts
 
 
-def percentile_interval(point: float, samples: Floats) -> Estimate:
-    """`point` with the 2.5th and the 97.5th percentile of the resampled figures `[R]`."""
-    low, high = np.percentile(samples, [2.5, 97.5])
+@dataclass(frozen=True)
+class Resampled:
+    """Figures `[R]` of all resamples. `seed_variances`: for each set of training seeds in them, what it adds to their variance,
+    and its degrees of freedom.
+    """
+
+    figures: Floats
+    seed_variances: tuple[tuple[float, int], ...] = ()
+
+    def __sub__(self, other: "Resampled") -> "Resampled":
+        """Of the difference of two rows that were trained apart."""
+        return Resampled(self.figures - other.figures, self.seed_variances + other.seed_variances)
+
+    @property
+    def freedom(self) -> float:
+        """Satterthwaite's degrees of freedom of the figures' variance, the part due to videos taken as known."""
+        known = sum(variance**2 / freedom for variance, freedom in self.seed_variances)
+        return float(self.figures.var()) ** 2 / known if known > _TINY**2 else math.inf
+
+    def stretched(self) -> Floats:
+        """The figures, as far from their mean as Student's t is wider than the normal distribution at `LEVEL`."""
+        centre = self.figures.mean()
+        widened: Floats = centre + (self.figures - centre) * (_quantile(1 - LEVEL / 2, self.freedom) / _quantile(1 - LEVEL / 2))
+        return widened
+
+    def p(self) -> float:
+        """Two-sided p value of zero: twice the smaller share of figures on either side of it, zero itself counted on both sides
+        and the observed sample as one more; then read by Student's t. Where no figure is beyond zero, resamples give but a
+        bound: with seeds, a standard error decides.
+        """
+        tail = min(int((self.figures <= 0).sum()), int((self.figures >= 0).sum()))
+        share = min(0.5, (tail + 1) / (len(self.figures) + 1))
+        if math.isinf(self.freedom):
+            return 2 * share
+        errors = -NormalDist().inv_cdf(share)
+        if tail == 0:
+            errors = max(errors, abs(float(self.figures.mean())) / float(self.figures.std()))
+        return 2 * float(stdtr(self.freedom, -errors))
+
+
+def percentile_interval(point: float, resampled: Resampled) -> Estimate:
+    """`point` with the 2.5th and the 97.5th percentile of the resampled figures, stretched for what few seeds tell."""
+    low, high = np.percentile(resampled.stretched(), [100 * LEVEL / 2, 100 * (1 - LEVEL / 2)])
     return Estimate(*(round(float(value), _DECIMALS) for value in (point, low, high)))
 
 
-def mean_over_seeds(samples_RS: Floats, *, seed: int, stream: int = 0) -> Floats:
+def mean_over_seeds(samples_RS: Floats, *, seed: int, stream: int = 0) -> Resampled:
     """Mean over training seeds of figures `[R, S]`, the seeds drawn anew in each resample. `stream` tells rows apart.
 
     Rows that were trained apart need different streams; rows that share checkpoints the same.
@@ -82,11 +132,11 @@ def mean_over_seeds(samples_RS: Floats, *, seed: int, stream: int = 0) -> Floats
     resamples, seeds = samples_RS.shape
     plain: Floats = samples_RS.mean(axis=1)
     if seeds == 1:
-        return plain
+        return Resampled(plain)
     counts_RS = resample_counts(seeds, resamples=resamples, seed=_SEEDS + 2 * seed + stream)
     drawn = (samples_RS * counts_RS).sum(axis=1) / seeds
     widened: Floats = plain + math.sqrt(seeds / (seeds - 1)) * (drawn - plain)
-    return widened
+    return Resampled(widened, ((float(samples_RS.mean(axis=0).var(ddof=1)) / seeds, seeds - 1),))
 
 
 def bootstrap_interval(values: npt.ArrayLike, *, resamples: int, seed: int) -> Estimate:
@@ -99,10 +149,8 @@ def compare(a: npt.ArrayLike, b: npt.ArrayLike, *, resamples: int, seed: int, sa
     """The mean of `a - b` over the same videos in the same order; each is `[V]` or `[S, V]`, the numbers of seeds may differ.
 
     The interval and `p_bootstrap` are over videos and training seeds; with `same_checkpoints` (a control and its system)
-    both rows get the same seeds in a resample. `p_bootstrap` is twice the smaller share of resamples on either side of
-    zero, zero itself counted on both sides and the observed sample as one resample more. `p_randomisation` swaps the two
-    rows' scores, averaged over seeds, video by video: every way of swapping where there are at most `resamples` ways, else
-    `resamples` random ones.
+    both rows get the same seeds in a resample. `p_randomisation` swaps the two rows' scores, averaged over seeds, video by
+    video: every way of swapping where there are at most `resamples` ways, else `resamples` random ones.
     """
     a_SV, b_SV = _by_seed(a), _by_seed(b)
     if a_SV.shape[1] != b_SV.shape[1]:
@@ -110,23 +158,22 @@ def compare(a: npt.ArrayLike, b: npt.ArrayLike, *, resamples: int, seed: int, sa
     if same_checkpoints and len(a_SV) != len(b_SV):
         raise ValueError(f"rows of the same checkpoints have the same seeds, not {len(a_SV)} and {len(b_SV)}")
     if same_checkpoints:
-        samples = _resampled_means(a_SV - b_SV, resamples=resamples, seed=seed, stream=0)
+        resampled = _resampled_means(a_SV - b_SV, resamples=resamples, seed=seed, stream=0)
     else:
-        samples = _resampled_means(a_SV, resamples=resamples, seed=seed, stream=0)
-        samples = samples - _resampled_means(b_SV, resamples=resamples, seed=seed, stream=1)
-    samples = np.round(samples, 2 * _DECIMALS - 3)
+        resampled = _resampled_means(a_SV, resamples=resamples, seed=seed, stream=0)
+        resampled = resampled - _resampled_means(b_SV, resamples=resamples, seed=seed, stream=1)
+    resampled = Resampled(np.round(resampled.figures, 2 * _DECIMALS - 3), resampled.seed_variances)
     difference = a_SV.mean(axis=0) - b_SV.mean(axis=0)
-    estimate = percentile_interval(float(difference.mean()), samples)
-    tail = min(int((samples <= 0).sum()), int((samples >= 0).sum()))
+    estimate = percentile_interval(float(difference.mean()), resampled)
     deviation = float(difference.std(ddof=1)) if len(difference) > 1 else 0.0
     return Comparison(
         estimate.mean,
         estimate.ci95_low,
         estimate.ci95_high,
-        p_bootstrap=round(min(1.0, 2 * (tail + 1) / (resamples + 1)), _DECIMALS),
+        p_bootstrap=round(resampled.p(), _DECIMALS),
         p_randomisation=round(randomisation_p(difference, resamples=resamples, seed=seed), _DECIMALS),
         effect_size=_effect_size(float(difference.mean()), deviation),
-        detectable=round(detectable_difference(float(samples.std())), _DECIMALS),
+        detectable=round(detectable_difference(float(resampled.figures.std()), resampled.freedom), _DECIMALS),
     )
 
 
@@ -137,10 +184,9 @@ def randomisation_p(difference: Floats, *, resamples: int, seed: int) -> float:
     return extreme / len(signs) if exact else (extreme + 1) / (len(signs) + 1)
 
 
-def detectable_difference(error: float) -> float:
+def detectable_difference(error: float, freedom: float = math.inf) -> float:
     """The true difference that a test at 5 %, two-sided, finds with 80 % power where the estimate has this standard error."""
-    normal = NormalDist()
-    return (normal.inv_cdf(1 - LEVEL / 2) + normal.inv_cdf(POWER)) * error
+    return (_quantile(1 - LEVEL / 2, freedom) + _quantile(POWER, freedom)) * error
 
 
 def holm(ps: Sequence[float]) -> list[float]:
@@ -156,8 +202,8 @@ def holm(ps: Sequence[float]) -> list[float]:
 _SEEDS = 1_000_003  # keeps the draws of training seeds apart from those of videos
 
 
-def _resampled_means(values_SV: Floats, *, resamples: int, seed: int, stream: int) -> Floats:
-    """Means `[R]` over drawn videos and drawn seeds."""
+def _resampled_means(values_SV: Floats, *, resamples: int, seed: int, stream: int) -> Resampled:
+    """Means over drawn videos and drawn seeds."""
     videos = values_SV.shape[1]
     samples_RS = _weights(videos, resamples=resamples, seed=seed) @ values_SV.T
     return mean_over_seeds(samples_RS, seed=seed, stream=stream)
@@ -176,6 +222,11 @@ def _signs(videos: int, *, resamples: int, seed: int) -> tuple[npt.NDArray[np.fl
         bits = (np.arange(2**videos)[:, None] >> np.arange(videos)) & 1
         return np.where(bits == 1, 1.0, -1.0), True
     return np.random.default_rng(seed).choice(np.array([-1.0, 1.0]), size=(resamples, videos)), False
+
+
+def _quantile(share: float, freedom: float = math.inf) -> float:
+    """Of Student's t; with infinitely many degrees of freedom, of the normal distribution."""
+    return NormalDist().inv_cdf(share) if math.isinf(freedom) else float(stdtrit(freedom, share))
 
 
 def _effect_size(mean: float, deviation: float) -> float:

@@ -131,6 +131,7 @@ def _run_epoch(task: Task, system: Summarizer, optimiser: torch.optim.Adam, *, s
     batches = task.train.shuffled(settings.batch_size, seed=seed * 10_000 + number)
     total = 0.0
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    whole_groups = len(batches) - len(batches) % settings.accumulation  # batches of an epoch's last, smaller group come after
     for step, batch in enumerate(_loaded(task, task.train, batches), start=1):
         for group in optimiser.param_groups:
             factor = rate_factor(
@@ -143,7 +144,8 @@ def _run_epoch(task: Task, system: Summarizer, optimiser: torch.optim.Adam, *, s
             raise RuntimeError(
                 f"seed {seed}, epoch {number}, batch {step}: the loss is {loss.item()}; lower train.lr_pretrained or train.lr_new"
             )
-        (loss / settings.accumulation).backward()
+        group_size = settings.accumulation if step <= whole_groups else len(batches) - whole_groups
+        (loss / group_size).backward()
         total += loss.item()
         if step % settings.accumulation == 0 or step == len(batches):
             torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from pipeline.encoders import EncoderSpec
 from pipeline.features import frame_shards, frames_per_video, pixel_batches, read_footer
-from pipeline.shards import file_sha256, fingerprint
+from pipeline.shards import code_digest, file_sha256, fingerprint
 
 
 @dataclass(frozen=True)
@@ -70,16 +70,23 @@ def open_features(folder: Path) -> VisualStore:
 
 
 def open_pixels(frames: Path, spec: EncoderSpec) -> VisualStore:
-    """The frames as `spec`'s encoder wants them, decoded once into a memory-mapped scratch file shared by all seeds."""
+    """The frames as `spec`'s encoder wants them, decoded once into a memory-mapped scratch file shared by all seeds.
+
+    Files of other frames or other preprocessing are removed.
+    """
     shards = frame_shards(frames)
-    key = fingerprint(spec.image_size, spec.resize_to, spec.interpolation, [file_sha256(shard) for shard in shards])
+    fitted = (spec.image_size, spec.resize_to, spec.interpolation, spec.squash)
+    key = fingerprint(fitted, [file_sha256(shard) for shard in shards], code_digest("encoders", "features", "visual"))
     path = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "pixels" / f"{key}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
     ids = pa.concat_tables(pq.read_table(shard, columns=["video_id"]) for shard in shards).column("video_id")
     with FileLock(path.with_suffix(".lock")):
         if not path.exists():
+            for other in path.parent.glob("*.npy"):  # a process that has mapped one keeps it
+                other.unlink(missing_ok=True)
             _write_pixels(path, shards, spec, rows=len(ids))
-    return _store(np.load(path, mmap_mode="r"), ids, max_frames=frames_per_video(frames), footer={})
+        values = np.load(path, mmap_mode="r")
+    return _store(values, ids, max_frames=frames_per_video(frames), footer={})
 
 
 def _write_pixels(path: Path, shards: Sequence[Path], spec: EncoderSpec, *, rows: int) -> None:

@@ -15,11 +15,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from pipeline.ablations import Ablation, ablations, experiment_name
-from pipeline.atomic import write_json, write_text
+from pipeline.atomic import read_json, write_json, write_text
 from pipeline.params import load_params
 
 TARGET = "evaluate@clipsum"
@@ -33,8 +34,9 @@ def main() -> None:
     parser.add_argument("--collect", action="store_true", help="run nothing")
     collect_only = parser.parse_args().collect
     params = load_params()
+    inputs = clipsum_inputs(params.study)
     wanted = {
-        experiment_name(ablation, study_name=params.study, study=params.current, encoder=params.encoder): ablation
+        experiment_name(ablation, study_name=params.study, study=params.current, encoder=params.encoder, inputs=inputs): ablation
         for ablation in ablations(params.current)
     }
     if not collect_only:
@@ -48,6 +50,16 @@ def main() -> None:
     print(f"ablations: {len(wanted) - len(lost)} of {len(wanted)} finished, now in {METRICS}/")
     if lost:
         sys.exit(f"not finished: {', '.join(lost)}; see `dvc queue status` and `dvc queue logs <name>`, or run this again")
+
+
+def clipsum_inputs(study: str) -> dict[str, Any]:
+    """What the row that is varied was made of."""
+    path = METRICS.with_name("clipsum.json")
+    metrics = read_json(path) if path.exists() else {}
+    if metrics.get("study") != study:
+        sys.exit(f"{path} is not there or of another study than {study}: ablations vary its row; run `dvc repro` first")
+    inputs: dict[str, Any] = metrics["inputs"]
+    return inputs
 
 
 def finished() -> dict[str, str]:

@@ -8,7 +8,6 @@ A control evaluates another row's checkpoints on other frames (`pipeline.control
 
 import argparse
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,8 @@ from pipeline.generation import summarise
 from pipeline.metrics import score_row, signature
 from pipeline.models.summarizer import load
 from pipeline.params import load_params
-from pipeline.rows import CORPUS, code_digest, count_parameters, input_digests, open_visual, read_row
-from pipeline.shards import Shard, file_sha256, fingerprint, run_shards, scratch_folder
+from pipeline.rows import CORPUS, count_parameters, input_digests, open_visual, read_row, short_digests, training_code
+from pipeline.shards import Shard, discard, file_sha256, fingerprint, run_shards, scratch_folder
 
 CONTROL_SEED = 20  # which other video's frames are shown, and in which order
 
@@ -66,14 +65,14 @@ def main() -> None:
 
     seeds = [result["seed"] for result in trained["seeds"]]
     checkpoints = [file_sha256(seeds_folder / str(seed) / "model.safetensors") for seed in seeds]
-    digests = input_digests(row) | {"code": code_digest(row.model)}
+    digests = input_digests(row) | {"code": training_code(row.model)}
     key = fingerprint(checkpoints, study.generate.model_dump(), study.text.model_dump(), digests, control, CONTROL_SEED)
     predictions = arguments.folder / "predictions" / f"{name}.jsonl"
     with scratch_folder(f"evaluate.{name}", key) as scratch:
         shards = [Shard(name=f"{seed}.jsonl", items=[seed]) for seed in seeds]
         run_shards(generate, shards, folder=scratch, workers=1, unit="seed", title=f"evaluate {name}")
         write_text(predictions, "".join((scratch / shard.name).read_text(encoding="utf-8") for shard in shards))
-        shutil.rmtree(scratch)
+        discard(scratch)
     scores = score_row(pd.read_json(predictions, lines=True, dtype=False), resamples=study.bootstrap_resamples, seed=0)
     system = load(seeds_folder / str(seeds[0]))
     metrics = arguments.folder / "metrics" / f"{name}.json"
@@ -105,7 +104,7 @@ def main() -> None:
             "history": {str(seed): read_json(seeds_folder / str(seed) / "history.json") for seed in seeds},
             "protocol": trained["protocol"],
             "optimised": trained["optimised"],
-            "inputs": {part: digests[part] for part in ("code", "corpus", "text_model")},
+            "inputs": short_digests(row, digests),
         },
     )
     _track(params.study, name, arguments.trained, trained, scores, [predictions, metrics], control=control)

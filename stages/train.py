@@ -8,6 +8,7 @@ scratch (as hard links, until the row is trained with other parameters), so that
 """
 
 import argparse
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -21,8 +22,8 @@ from pipeline.corpus import read_corpus
 from pipeline.device import choose_device
 from pipeline.encoders import read_spec
 from pipeline.params import Params, load_params
-from pipeline.rows import CORPUS, Row, code_digest, create_system, input_digests, open_visual, write_row
-from pipeline.shards import Shard, file_sha256, fingerprint, forget, publish, run_shards, scratch_folder, start_server
+from pipeline.rows import CORPUS, Row, create_system, input_digests, open_visual, training_code, write_row
+from pipeline.shards import Shard, file_sha256, fingerprint, publish, run_shards, scratch_folder, start_server
 
 if TYPE_CHECKING:
     from pipeline.training import Epoch, Task
@@ -44,7 +45,7 @@ def main() -> None:
     if len(params.current.seeds) > 1 and params.runtime.device != "cuda":
         start_server([*PRELOAD, read_spec(row.weights).library] if row.tuning == "finetuned" else PRELOAD)
     protocol = row_protocol(row, params)
-    key = fingerprint(write_row(row), protocol, input_digests(row), params.runtime.device, code_digest(row.model))
+    key = fingerprint(write_row(row), protocol, input_digests(row), params.runtime.device, training_code(row.model))
     seeds = params.current.seeds
     on_cpu = choose_device(params.runtime.device).type == "cpu"
     # Up to two seeds a core: with three seeds on two cores none is left to train alone.
@@ -67,7 +68,8 @@ def main() -> None:
             write_json(folder / "row.json", summary | {"seeds": results})
             row_run.save_record(arguments.out / "mlflow_run.json")
             publish(folder, [*(shard.name for shard in shards), "row.json"], arguments.out / "seeds", keep=True)
-            forget(folder, unfinished="work-*")
+            for work_folder in folder.glob("work-*"):
+                shutil.rmtree(work_folder)
     for result in results:
         print(
             f"{row.name}, seed {result['seed']}: best of {result['epochs']} epochs is {result['best_epoch']}, "
@@ -77,31 +79,35 @@ def main() -> None:
 
 @contextmanager
 def curves(row_run: tracking.RowRun, folder: Path, seeds: Sequence[int]) -> Iterator[None]:
-    """While the block runs, log the epochs that training processes write to `folder`: they never wait for a store."""
+    """While the block runs, log the epochs that training processes write to `folder`: they never wait for a store.
+
+    If the block fails, the seeds' runs end as its own does.
+    """
     done = Event()
+    open_runs = ExitStack()
 
     def log() -> None:
-        with ExitStack() as open_runs:
-            runs: dict[int, tracking.Run] = {}
-            logged = dict.fromkeys(seeds, 0)
-            last_look = False
-            while not last_look:
-                last_look = done.wait(timeout=1.0)
-                for seed in seeds:
-                    epochs = read_json(_curve(folder, seed)) if _curve(folder, seed).exists() else []
-                    if epochs and seed not in runs:
-                        runs[seed] = open_runs.enter_context(row_run.seed_run(seed))
-                    for epoch in epochs[logged[seed] :]:
-                        runs[seed].epoch(int(epoch["epoch"]), epoch)
-                    logged[seed] = len(epochs)
+        runs: dict[int, tracking.Run] = {}
+        logged = dict.fromkeys(seeds, 0)
+        last_look = False
+        while not last_look:
+            last_look = done.wait(timeout=1.0)
+            for seed in seeds:
+                epochs = read_json(_curve(folder, seed)) if _curve(folder, seed).exists() else []
+                if epochs and seed not in runs:
+                    runs[seed] = open_runs.enter_context(row_run.seed_run(seed))
+                for epoch in epochs[logged[seed] :]:
+                    runs[seed].epoch(int(epoch["epoch"]), epoch)
+                logged[seed] = len(epochs)
 
     listener = Thread(target=log)
     listener.start()
-    try:
-        yield
-    finally:
-        done.set()
-        listener.join()
+    with open_runs:
+        try:
+            yield
+        finally:
+            done.set()
+            listener.join()
 
 
 def train_shard(items: Sequence[Any], path: Path, *, row: Row, folder: Path, threads: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.encoders import MINI, check_encoder_name
 from pipeline.params import load_params
-from pipeline.shards import fingerprint, scratch_folder
+from pipeline.shards import code_digest, discard, fingerprint, scratch_folder
 
 
 def main() -> None:
@@ -35,14 +35,15 @@ def main() -> None:
         result = write_random_encoder(MINI[name], out)
     else:
         device = choose_device(params.runtime.device)
-        with scratch_folder("weights", fingerprint(name, study.pretrain.model_dump())) as work:
+        code = code_digest("checkpoint", "device", "encoders", "pretraining*", "datasets/kitchen_*")
+        with scratch_folder("weights", fingerprint(name, study.pretrain.model_dump(), code)) as work:
             if name in ("bart", "t5"):
                 result = pretrain_text_model(name, out, settings=study.pretrain, work=work, device=device)
             else:
                 result = pretrain_encoder(
                     name, out, settings=study.pretrain, work=work, device=device, workers=params.runtime.processes
                 )
-            shutil.rmtree(work)
+            discard(work)
     print(
         f"{out}:",
         ", ".join(

@@ -123,7 +123,13 @@ def make_inputs(folder: Path) -> Path:
     boards = {video: [jpeg(20 * number, 40 * shot) for shot in range(4)] for number, video in enumerate(names(12))}
     write_json(folder / "metrics" / "storyboards.json", boards)
     write_json(folder / "metrics" / "sources.json", {video: f"narration of {video}" for video in names(12)})
-    cost = {"latency_ms": 164.2, "memory_mb": 41.3, "tower_ms": 12.5, "training_seconds": 52.1}
+    cost = {
+        "latency_ms": 164.2,
+        "latency_quartiles_ms": [151.0, 170.4],
+        "memory_mb": 41.3,
+        "tower_ms": 12.5,
+        "training_seconds": 52.1,
+    }
     rows = {"clipsum": cost, "bart": cost | {"tower_ms": None}}
     write_json(folder / "metrics" / "costs.json", {"device": "cpu", "threads": 2, "rows": rows})
     return folder

@@ -11,6 +11,7 @@ from pipeline.params import load_params
 from stages import ablations as stage
 
 ROOT = Path(__file__).parent.parent
+INPUTS = {"code": "a", "corpus": "b", "text_model": "c", "tower": "d", "visual": "e"}
 STUDY = load_params(ROOT / "params.yaml").studies["kitchen"]
 
 
@@ -40,11 +41,26 @@ def test_every_override_is_a_legal_value() -> None:
 
 def test_a_name_stands_for_all_parameters() -> None:
     first = ablations(STUDY)[0]
-    name = experiment_name(first, study_name="kitchen", study=STUDY, encoder="clip_vit_b32")
+    name = experiment_name(first, study_name="kitchen", study=STUDY, encoder="clip_vit_b32", inputs=INPUTS)
     assert name.startswith("ablation-kitchen-fusion-layer-3-")
     other = STUDY.model_copy(update={"seeds": [5]})
-    assert experiment_name(first, study_name="kitchen", study=other, encoder="clip_vit_b32") != name
-    assert experiment_name(first, study_name="kitchen", study=STUDY, encoder="resnet152") != name
+    assert experiment_name(first, study_name="kitchen", study=other, encoder="clip_vit_b32", inputs=INPUTS) != name
+    assert experiment_name(first, study_name="kitchen", study=STUDY, encoder="resnet152", inputs=INPUTS) != name
+    retrained = INPUTS | {"tower": "another"}
+    assert experiment_name(first, study_name="kitchen", study=STUDY, encoder="clip_vit_b32", inputs=retrained) != name
+
+
+def test_ablations_of_another_study_than_the_evaluated_one_are_not_queued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="run `dvc repro` first"):
+        stage.clipsum_inputs("kitchen")
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "clipsum.json").write_text(json.dumps({"study": "kitchen", "inputs": INPUTS}))
+    assert stage.clipsum_inputs("kitchen") == INPUTS
+    with pytest.raises(SystemExit, match="of another study than youcook2"):
+        stage.clipsum_inputs("youcook2")
 
 
 @pytest.fixture

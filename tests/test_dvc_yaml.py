@@ -59,7 +59,7 @@ def closure(*starts: str) -> set[str]:
 
 
 STAGES = {
-    "dvc.yaml": ["download", "sample_frames", "weights", "extract_features", "train", "evaluate", "floors", "costs", "report"],
+    "dvc.yaml": ["weights", "download", "sample_frames", "extract_features", "train", "evaluate", "floors", "costs", "report"],
     "table/dvc.yaml": ["weights", "extract_features", "train", "evaluate", "costs", "report"],
 }
 
@@ -69,10 +69,9 @@ def test_declared_code_is_what_is_imported(file: str, stage: str) -> None:
     declared = {dependency for dependency in definition(stage, file)["deps"] if dependency.endswith((".py", ".jinja", ".js"))}
     rows = load(file)["stages"]["train"]["foreach"].values()
     models = sorted({f"pipeline/models/{row['model']}.py" for row in rows})
-    if file == "table/dvc.yaml" and stage == "costs":  # of the whole table
-        models += [f"pipeline/models/{row['model']}.py" for row in load("dvc.yaml")["stages"]["train"]["foreach"].values()]
-    expected = closure(f"stages/{stage}.py", *(models if stage in ("train", "evaluate", "costs") else []))
-    if stage == "train":  # each row imports its own model by name, and depends on what any model of the file shares
+    # `costs` runs models as well, and depends on their folders: those change when a model's code has trained anew.
+    expected = closure(f"stages/{stage}.py", *(models if stage in ("train", "evaluate") else []))
+    if stage in ("train", "evaluate"):  # each row imports its own model by name, and depends on what any model of the file shares
         own = "pipeline/models/${item.model}.py"
         assert own in declared
         declared = (declared - {own}) | set(models)
@@ -107,7 +106,7 @@ def test_every_row_of_the_paper_has_an_entry() -> None:
 
     rows = [row for file in STAGES for row in load(file)["stages"]["train"]["foreach"]]
     assert len(set(rows)) == len(rows)
-    assert {*TABLE_1, "clipsum_finetuned"} == set(rows)
+    assert {*TABLE_1, "clipsum_finetuned"} <= set(rows)
 
 
 @pytest.mark.parametrize("study", sorted(load("params.yaml")["studies"]))

@@ -116,7 +116,7 @@ def test_a_killed_extraction_goes_on_after_the_last_shard(tmp_path: Path, monkey
     assert sorted(path.name for path in (tmp_path / "features").iterdir()) == ["00000.parquet", "00001.parquet"]
 
 
-def test_features_of_two_towers_or_not_finite_are_refused(tmp_path: Path, frames: Path) -> None:
+def test_features_of_two_towers_or_not_finite_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: Path) -> None:
     out = extract(tmp_path, frames)
     shard = out / "00000.parquet"
     table = pq.read_table(shard)
@@ -127,6 +127,7 @@ def test_features_of_two_towers_or_not_finite_are_refused(tmp_path: Path, frames
     tower, weights = weights_folder(tmp_path)
     with torch.no_grad():
         tower.module.get_parameter("proj").fill_(float("inf"))
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "without kept shards"))
     with pytest.raises(ValueError, match="float16 cannot hold"):
         extract_features(frames, tmp_path / "bad", encoder=tower, weights=weights, device=CPU, batch_size=4)
     with pytest.raises(FileNotFoundError, match="run `dvc repro extract_features@nothing` first"):

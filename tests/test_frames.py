@@ -4,7 +4,6 @@ import base64
 import hashlib
 import io
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from PIL import Image
 
 from pipeline.corpus import read_corpus, write_corpus
 from pipeline.datasets.folder import read_folder
-from pipeline.frames import FrameStore, read_shard, sample_corpus, storyboards
+from pipeline.frames import FrameStore, sample_corpus, storyboards
 from pipeline.params import FolderDataset, Frames
 from pipeline.video import sample_video
 from tests.drawn_videos import draw_sound, draw_video
@@ -86,7 +85,7 @@ def test_a_corpus_becomes_frames_and_reasons(corpus: pd.DataFrame, tmp_path: Pat
     for stored, frame in zip(store.images("long"), sampled.frames, strict=True):
         assert (stored.mode, stored.size) == ("RGB", (72, 48))
         assert np.abs(np.asarray(stored).astype(int) - frame.image).mean() < 3
-    assert not list(scratch.glob("*/*")), "nothing is left in scratch"
+    assert [path.name for path in scratch.glob("*/.*")] == [], "nothing unfinished is left in scratch"
 
 
 def test_columns_and_pictures_are_as_the_contract_says(corpus: pd.DataFrame, tmp_path: Path) -> None:
@@ -102,24 +101,25 @@ def test_columns_and_pictures_are_as_the_contract_says(corpus: pd.DataFrame, tmp
     assert {layer[1:3] for layer in picture.layer} == {(1, 1)}, "colour at full resolution"
 
 
-def test_read_shard_gives_the_same_as_the_store(corpus: pd.DataFrame, tmp_path: Path) -> None:
-    sample_corpus(corpus, tmp_path / "frames", settings=SETTINGS, workers=1)
-    store = pickle.loads(pickle.dumps(FrameStore(tmp_path / "frames")))  # noqa: S301 - as worker processes receive it
-    videos = [video for shard in store.shards() for video in read_shard(shard)]
-    assert [video.video_id for video in videos] == store.video_ids
-    for video in videos:
-        np.testing.assert_array_equal(video.frame_index, store.frame_indices(video.video_id))
-        np.testing.assert_array_equal(video.pts_seconds, store.pts_seconds(video.video_id))
-        for jpeg, image in zip(video.jpegs, store.images(video.video_id), strict=True):
-            np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(jpeg))), np.asarray(image))
-
-
-def test_same_input_same_bytes_whatever_the_workers(corpus: pd.DataFrame, tmp_path: Path) -> None:
+def test_same_input_same_bytes_whatever_the_workers(
+    corpus: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     many = pd.concat([corpus.assign(video_id=[f"{name}{copy}" for name in corpus["video_id"]]) for copy in range(4)])
     for name, workers in (("first", 1), ("again", 1), ("parallel", 2)):
+        monkeypatch.setenv("DVC_ROOT", str(tmp_path / f"root of {name}"))  # a scratch folder of its own
         sample_corpus(many, tmp_path / name, settings=SETTINGS, workers=workers)
     assert len(contents(tmp_path / "first")) == 3, "two shards and a summary"
     assert contents(tmp_path / "first") == contents(tmp_path / "again") == contents(tmp_path / "parallel")
+
+
+def test_nothing_is_decoded_twice_as_long_as_videos_and_settings_are_the_same(
+    corpus: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = sample_corpus(corpus, tmp_path / "frames", settings=SETTINGS, workers=1)
+    monkeypatch.setattr("pipeline.frames.sample_video", None)
+    corrected = corpus.assign(summary="corrected by hand")
+    assert sample_corpus(corrected, tmp_path / "again", settings=SETTINGS, workers=1) == first
+    assert contents(tmp_path / "again") == contents(tmp_path / "frames")
 
 
 def test_videos_lost_before_are_not_asked_for(corpus: pd.DataFrame, tmp_path: Path) -> None:
@@ -137,6 +137,7 @@ def test_nothing_to_sample_is_an_empty_store(tmp_path: Path) -> None:
 def test_another_store_replaces_the_old_one(corpus: pd.DataFrame, tmp_path: Path) -> None:
     sample_corpus(corpus, tmp_path / "frames", settings=SETTINGS, workers=1)
     sample_corpus(corpus[:1], tmp_path / "frames", settings=SETTINGS.model_copy(update={"count": 3}), workers=1)
+    assert len([path for path in (tmp_path / ".scratch" / "sample_frames").iterdir() if path.is_dir()]) == 1, "the latest is kept"
     store = FrameStore(tmp_path / "frames")
     assert store.video_ids == ["long"]
     assert store.frame_indices("long").tolist() == [0, 24, 49]

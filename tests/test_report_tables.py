@@ -93,7 +93,7 @@ def test_markdown_shows_the_figures_of_the_metrics_file(inputs: Path) -> None:
     assert clipsum["R-2"] == f"{stored['mean']:.1f} ± {stored['std']:.1f} [{stored['ci95_low']:.1f}, {stored['ci95_high']:.1f}]"
     assert (clipsum["R-1 paper"], clipsum["METEOR paper"], clipsum["n"], clipsum["Split"]) == ("33.0", "22.1", "12", "test")
     costs = [clipsum[name] for name in ("Frames (ms)", "Summary (ms)", "Memory (MB)", "Training (s)")]
-    assert costs == ["12", "164", "41", "52"]
+    assert costs == ["12", "164 [151, 170]", "41", "52"]
     assert (cells["BART (text only)"]["Encoder"], cells["BART (text only)"]["Frames (ms)"]) == ("–", "–")
     assert cells["BART + ResNet-152"]["Summary (ms)"] == "–", "its cost was not measured"
     assert cells["ClipSum, swapped frames"]["R-1 paper"] == "–"

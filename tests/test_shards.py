@@ -1,13 +1,16 @@
 """Kept shards: what is published stays for a later run, and what it holds is bounded."""
 
+import os
+import signal
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import pytest
 from filelock import FileLock
 
-from pipeline.shards import Shard, forget, publish, run_shards, scratch_folder
+from pipeline.shards import Shard, code_digest, discard, publish, run_shards, scratch_folder
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +26,6 @@ def train(seeds: Sequence[int], out: Path, *, key: str = "a") -> list[int]:
     def work(items: Sequence[Any], path: Path) -> dict[str, Any]:
         path.mkdir()
         (path / "weights").write_text(f"{key} {items[0]}")
-        (path.parent / f"work-{items[0]}").mkdir()
         worked.append(items[0])
         return {}
 
@@ -31,14 +33,12 @@ def train(seeds: Sequence[int], out: Path, *, key: str = "a") -> list[int]:
         shards = [Shard(str(seed), [seed]) for seed in seeds]
         run_shards(work, shards, folder=folder, workers=1, unit="seed", title="train")
         publish(folder, [shard.name for shard in shards], out, keep=True)
-        forget(folder, unfinished="work-*")
     return worked
 
 
 def test_a_seed_added_later_is_worked_on_alone(root: Path) -> None:
     out = root / "out"
     assert train([0, 1], out) == [0, 1]
-    assert not list((root / ".scratch").glob("train.row/a/work-*"))
     assert train([0, 1, 2], out) == [2]
     assert {path.name: (path / "weights").read_text() for path in out.iterdir()} == {"0": "a 0", "1": "a 1", "2": "a 2"}
     assert train([1], out) == []
@@ -48,9 +48,56 @@ def test_a_seed_added_later_is_worked_on_alone(root: Path) -> None:
 def test_only_the_latest_parameters_are_kept_beside_what_is_unfinished_or_in_use(root: Path) -> None:
     train([0], root / "out", key="old")
     train([0], root / "out", key="in use")
-    killed = root / ".scratch" / "train.row" / "killed"
-    (killed / "work-0").mkdir(parents=True)
+    with pytest.raises(KeyboardInterrupt), scratch_folder("train.row", "killed"):
+        raise KeyboardInterrupt
     with FileLock(root / ".scratch" / "train.row" / "in use.lock"):
         train([0], root / "out", key="new")
     left = {path.name for path in (root / ".scratch" / "train.row").iterdir() if path.is_dir()}
     assert left == {"in use", "killed", "new"}
+
+
+def test_what_is_discarded_loses_its_name_before_its_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a kill while files are removed could leave a mark whose shard is gone, and every later run would stop there."""
+    with scratch_folder("stage", "key") as folder:
+        (folder / "00000.parquet.json").write_text("{}")
+        monkeypatch.setattr("pipeline.shards.shutil.rmtree", lambda *_, **__: None)  # killed before anything is removed
+        discard(folder)
+        assert not folder.exists()
+    monkeypatch.undo()
+    monkeypatch.setenv("DVC_ROOT", str(root))
+    with scratch_folder("stage", "key") as folder:
+        assert [path.name for path in folder.iterdir()] == [".unfinished"]
+        discard(folder)
+    assert not [path for path in (root / ".scratch" / "stage").iterdir() if path.is_dir()]
+
+
+def test_leftovers_of_a_killed_process_with_the_same_number_do_no_harm(root: Path) -> None:
+    with scratch_folder("stage", "key") as folder:
+        (folder / f".0.{os.getpid()}.tmp").mkdir()
+
+        def work(items: Sequence[Any], path: Path) -> dict[str, Any]:
+            path.mkdir()
+            return {}
+
+        run_shards(work, [Shard("0", [0])], folder=folder, workers=1, unit="seed", title="train")
+        assert (folder / "0").is_dir()
+
+
+def die(items: Sequence[Any], path: Path) -> dict[str, Any]:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def test_a_process_that_dies_is_told_with_what_it_worked_on(root: Path) -> None:
+    with (
+        pytest.raises(BrokenProcessPool, match=r"draw: a process died .* [01].*lower runtime\.workers"),
+        scratch_folder("s", "k") as folder,
+    ):
+        run_shards(die, [Shard("0", [0]), Shard("1", [1])], folder=folder, workers=2, unit="video", title="draw")
+
+
+def test_code_has_a_digest(tmp_path: Path) -> None:
+    assert code_digest("shards") == code_digest("shards") != code_digest("atomic")
+    assert code_digest("sh*") == code_digest("shards")
+    with pytest.raises(AssertionError):
+        code_digest("no_such_module")

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.statistics import (
     Floats,
+    Resampled,
     bootstrap_interval,
     compare,
     detectable_difference,
@@ -37,7 +38,7 @@ def simulated(generator: np.random.Generator, seeds: int) -> Floats:
     )
 
 
-@pytest.mark.parametrize(("seeds", "least"), [(3, 0.87), (8, 0.91)])
+@pytest.mark.parametrize(("seeds", "least"), [(2, 0.87), (3, 0.90), (8, 0.92)])
 def test_interval_over_videos_and_seeds_covers_where_one_over_videos_does_not(seeds: int, least: float) -> None:
     generator = np.random.default_rng(15)
     trials, both, videos_only = 300, 0, 0
@@ -49,6 +50,41 @@ def test_interval_over_videos_and_seeds_covers_where_one_over_videos_does_not(se
         videos_only += narrow.ci95_low <= 30.0 <= narrow.ci95_high
     assert least <= both / trials <= 0.99
     assert videos_only < both - 0.1 * trials
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 8])
+def test_models_trained_alike_differ_as_often_as_the_level_says(seeds: int) -> None:
+    """Rows that differ by their training seeds alone: p holds the level, where models taken as fixed do not."""
+    generator = np.random.default_rng(16)
+    found = []
+    for _ in range(200):
+        videos = generator.normal(0, 4, size=100)
+        a, b = (videos + generator.normal(0, 1.5, size=(seeds, 1)) + generator.normal(0, 3, size=(seeds, 100)) for _ in range(2))
+        found.append(compare(a, b, resamples=400, seed=0))
+    rejected = {level: np.mean([each.p < level for each in found]) for level in (0.05, 0.2)}
+    assert rejected[0.05] <= 0.10
+    assert 0.08 <= rejected[0.2] <= 0.28
+    assert np.mean([each.p_randomisation < 0.05 for each in found]) > 0.4, "of these models alone, and that is what it is for"
+
+
+def test_p_and_interval_agree_on_zero() -> None:
+    generator = np.random.default_rng(17)
+    for gain in np.linspace(0, 4, 40):
+        base = generator.normal(30, 4, size=80)
+        a, b = (base + generator.normal(0, 1, size=(3, 1)) + generator.normal(0, 3, size=(3, 80)) for _ in range(2))
+        found = compare(a + gain, b, resamples=2000, seed=0)
+        if abs(found.p_bootstrap - 0.05) > 0.01:
+            assert found.excludes_zero == (found.p_bootstrap < 0.05)
+
+
+def test_degrees_of_freedom_by_hand() -> None:
+    figures = np.array([-2.0, 2.0])  # variance 4
+    assert Resampled(figures).freedom == math.inf
+    assert Resampled(figures, ((4.0, 2),)).freedom == pytest.approx(2)  # all of it from three seeds
+    assert Resampled(figures, ((1.0, 2), (1.0, 2))).freedom == pytest.approx(16)
+    narrow, wide = Resampled(figures), Resampled(figures, ((4.0, 2),))
+    assert narrow.stretched() == pytest.approx(figures)
+    assert wide.stretched() == pytest.approx(figures * 4.3027 / 1.9600, rel=1e-3)  # Student's t and normal, 97.5 %
 
 
 def test_p_values_are_small_for_a_real_difference_and_uniform_without_one() -> None:

@@ -18,10 +18,9 @@ from pipeline.datasets.kitchen_grammar import DISHES, Recipe, draw_recipes, gene
 from pipeline.datasets.kitchen_video import VideoPlan, draw_videos
 from pipeline.datasets.youcook2 import SUBSETS, Annotation, Malformed, read_annotations
 from pipeline.params import KitchenDataset
-from pipeline.shards import fingerprint, publish, run_shards, scratch_folder, split_into_shards
+from pipeline.shards import code_digest, fingerprint, publish, run_shards, scratch_folder, split_into_shards
 
 FIRST_RECIPE_TYPE = 101  # YouCook2 counts from here
-VERSION = 3  # raise it when drawings or texts change, so that no unfinished older work is mixed in
 SHARD_SIZE = 8
 
 
@@ -47,7 +46,7 @@ def build(settings: KitchenDataset, out: Path, *, workers: int) -> list[Video]:
     plans = plan_videos(settings)
     shards = split_into_shards(plans, size=SHARD_SIZE, suffix="")
     drawn = settings.model_dump(exclude={"deictic_share", "max_failed_share"})  # what the drawings depend on
-    with scratch_folder("download", fingerprint(VERSION, drawn)) as scratch:
+    with scratch_folder("download", fingerprint(drawn, code_digest("datasets/kitchen*"))) as scratch:
         run_shards(draw_videos, shards, folder=scratch, workers=workers, unit="video", title="draw")
         _gather([scratch / shard.name for shard in shards], scratch / "videos")
         _write_texts(plans, settings, scratch)

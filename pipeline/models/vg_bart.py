@@ -1,8 +1,8 @@
-"""VG-BART: an image Transformer, dot-product attention and a forget gate after one whole layer of BART's encoder.
+"""VG-BART: an image Transformer, dot-product attention and a forget gate after the last layer of BART's encoder.
 
 Source: Yu et al. 2021, "Vision Guided Generative Pre-trained Language Models for Multimodal Abstractive Summarization" (EMNLP,
 arXiv 2109.02401), in its best form: dot-product fusion with forget gate and image Transformer. With F the frame features, P
-sinusoidal positions and T the output of encoder layer `fusion_layer`:
+sinusoidal positions and T the output of the encoder's last layer, where that form fuses:
 
     V  = TransformerEncoder(sqrt(D) F + P)      masked frames excluded as keys
     A  = softmax(T (V W_1)^T)                   softmax over frames, masked; W_1 maps D to H
@@ -53,14 +53,18 @@ class DotProductFusion(nn.Module):
 
 
 class Model(VisionSummarizer):
-    """See above. Of the block `model` it reads all but the switches of clipsum."""
+    """See above. Of the block `model` it reads all but `fusion_layer` and the switches of clipsum."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
         settings = self.settings
         fusion = DotProductFusion(feature_width=self.feature_width, text_width=self.config.d_model, dropout=self.config.dropout)
         insert_fusion(
-            self.text.model.encoder, self.config, fusion, layer=settings.fusion_layer, layer_class=LateFusionEncoderLayer
+            self.text.model.encoder,
+            self.config,
+            fusion,
+            layer=self.config.encoder_layers,
+            layer_class=LateFusionEncoderLayer,
         )
         self.temporal = FrameTransformer(
             self.feature_width,

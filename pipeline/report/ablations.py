@@ -83,7 +83,9 @@ def _find(results: Results, base: Row | None, group: str, setting: str) -> tuple
 def _comparable(base: Row, row: Row, overridden: set[str]) -> bool:
     """The same study, videos, references, seeds and inputs, and the same protocol but for what is varied."""
     ours, theirs = base.metrics, row.metrics
-    same = all(getattr(ours, key) == getattr(theirs, key) for key in ("study", "scale", "split", "seeds", "encoder", "inputs"))
+    same = all(getattr(ours, key) == getattr(theirs, key) for key in ("study", "scale", "split", "seeds", "encoder"))
+    parts = (ours.inputs.keys() | theirs.inputs.keys()) - ({"visual"} if "frames.count" in overridden else set())
+    same = same and all(ours.inputs.get(part) == theirs.inputs.get(part) for part in parts)
     same = same and base.summaries.videos == row.summaries.videos and base.summaries.references == row.summaries.references
     keys = ours.protocol.keys() | theirs.protocol.keys()
     return same and all(ours.protocol.get(key) == theirs.protocol.get(key) for key in keys - overridden)
@@ -131,6 +133,6 @@ def comma_separated(lines: list[Line]) -> str:
     for line in lines:
         scores: list[Any] = [line.row.metrics.metrics[name].mean if line.row is not None else None for name in COMPARED]
         found = line.found
-        gain = [found.mean, found.ci95_low, found.ci95_high, found.p_randomisation] if found is not None else [None] * 4
+        gain = [found.mean, found.ci95_low, found.ci95_high, found.p] if found is not None else [None] * 4
         writer.writerow([line.group, line.setting, line.state or "run", *scores, *(line.paper or [None] * 3), *gain])
     return stream.getvalue()

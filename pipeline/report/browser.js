@@ -5,13 +5,14 @@
   const byId = (id) => document.getElementById(id);
   const page = 10;
   let first = 0;
+  const seed = () => byId("seed").selectedIndex;
   const clipsum = data.rows.findIndex((row) => row.name === "clipsum");
-  const haystacks = data.videos.map((video) => [video.id, video.source, video.reference, ...video.summaries].join("\n").toLowerCase());
+  const haystacks = data.videos.map((video) => [video.id, video.source, video.reference, ...video.summaries.flat()].join("\n").toLowerCase());
   const compare = {
     id: (a, b) => (a.id < b.id ? -1 : 1),
     gain: (a, b) => b.gain - a.gain,
     loss: (a, b) => a.gain - b.gain,
-    score: (a, b) => b.scores[clipsum] - a.scores[clipsum],
+    score: (a, b) => b.scores[clipsum][seed()] - a.scores[clipsum][seed()],
   };
 
   function element(name, text, className) {
@@ -40,8 +41,8 @@
     if (video.source) texts.append(element("dt", "Source"), element("dd", video.source, "source"));
     texts.append(element("dt", "Reference", "reference"), element("dd", video.reference, "reference"));
     data.rows.forEach((row, index) => {
-      const summary = element("dd", video.summaries[index] + " ");
-      summary.append(element("span", video.scores[index].toFixed(1), "meta"));
+      const summary = element("dd", video.summaries[index][seed()] + " ");
+      summary.append(element("span", video.scores[index][seed()].toFixed(1), "meta"));
       texts.append(element("dt", row.title), summary);
     });
     made.append(texts);
@@ -66,12 +67,14 @@
     show();
   }
 
+  byId("seed").replaceChildren(...data.seeds.map((number) => element("option", "seed " + number)));
   for (const option of byId("order").options) {
     option.disabled = (["gain", "loss"].includes(option.value) && data.videos.some((video) => video.gain === null)) ||
       (option.value === "score" && clipsum < 0);
   }
   byId("search").addEventListener("input", restart);
   byId("order").addEventListener("change", restart);
+  byId("seed").addEventListener("change", show);
   byId("previous").addEventListener("click", () => { first -= page; show(); });
   byId("next").addEventListener("click", () => { first += page; show(); });
   byId("controls").hidden = false;

@@ -15,9 +15,9 @@ TEXT_ONLY, REFERENCE = "bart", "clipsum"
 
 
 def browser_data(results: Results) -> dict[str, Any]:
-    """Rows with their titles, and one entry a video. `gain` is ROUGE-1 of clipsum minus text only, mean over seeds.
+    """Rows with their titles, the seeds, and one entry a video. `gain` is ROUGE-1 of clipsum minus text only, mean over seeds.
 
-    Summaries are those of the first seed; `scores` are mean ROUGE-1 over seeds.
+    `summaries` and `scores` (ROUGE-1 of that very summary) are `[row][seed]`.
     """
     summaries = results.rows[0].summaries
     means = {row.name: row.rouge["rouge1"].mean(axis=0) for row in results.rows}
@@ -30,12 +30,13 @@ def browser_data(results: Results) -> dict[str, Any]:
                 "source": (results.sources or {}).get(video, ""),
                 "reference": summaries.references[place],
                 "frames": [checked_image(image, video) for image in (results.storyboards or {}).get(video, [])],
-                "summaries": [row.summaries.predictions[0][place] for row in results.rows],
-                "scores": [round(float(means[row.name][place]), 1) for row in results.rows],
+                "summaries": [[texts[place] for texts in row.summaries.predictions] for row in results.rows],
+                "scores": [[round(float(score), 1) for score in row.rouge["rouge1"][:, place]] for row in results.rows],
                 "gain": None if gains is None else round(float(gains[place]), 1),
             }
         )
     return {
+        "seeds": list(results.rows[0].summaries.seeds),
         "rows": [{"name": row.name, "title": row.metrics.title, "kind": row.metrics.kind} for row in results.rows],
         "videos": videos,
     }
@@ -54,11 +55,18 @@ def as_script(data: dict[str, Any]) -> str:
 
 
 def first_videos(results: Results, count: int) -> list[dict[str, Any]]:
-    """The first videos by id, for readers without JavaScript."""
+    """The first videos by id with the first seed's summaries, for readers without JavaScript."""
     data = browser_data(results)
     titles = [row["title"] for row in data["rows"]]
     return [
-        video | {"rows": list(zip(titles, video["summaries"], video["scores"], strict=True))} for video in data["videos"][:count]
+        video
+        | {
+            "rows": [
+                (title, texts[0], scores[0])
+                for title, texts, scores in zip(titles, video["summaries"], video["scores"], strict=True)
+            ]
+        }
+        for video in data["videos"][:count]
     ]
 
 

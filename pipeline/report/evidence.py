@@ -48,8 +48,8 @@ class Evidence:
 
 
 def significant(found: Comparison, p: float) -> bool:
-    """Both hold: the corrected p (of these trained models) is below 0.05, and the interval, which also has the models trained
-    with other seeds, excludes zero.
+    """Both hold: the corrected p, which is small only if bootstrap and randomisation both reject, is below 0.05, and the
+    interval excludes zero.
     """
     return p < LEVEL and found.excludes_zero
 
@@ -61,7 +61,7 @@ def gather_evidence(results: Results, *, resamples: int) -> Evidence:
     tested: dict[str, dict[str, Tested]] = {row.name: {} for row in others}
     for metric in COMPARED:
         found = [difference(reference, row, metric, resamples=resamples) for row in others if reference is not None]
-        corrected = holm([each.p_randomisation for each in found])
+        corrected = holm([each.p for each in found])
         for row, each, p in zip(others, found, corrected, strict=True):
             tested[row.name][metric] = Tested(each, p)
     return Evidence(tested)

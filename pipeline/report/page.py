@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.metrics import TITLES
 from pipeline.report import ablations, browser, figures, paper, tables
-from pipeline.report.claims import claims
+from pipeline.report.claims import MARGIN, claims
 from pipeline.report.evidence import COMPARED, Evidence, gather_evidence, headline, looks, number, p_text, signed
 from pipeline.report.protocol import protocol
 from pipeline.report.results import Results, Row, load_results
@@ -86,6 +86,7 @@ def render_page(results: Results, lines: Sequence[ablations.Line], drawn: Drawn,
         headline=headline(results, resamples=resamples),
         looks=looks(results, evidence),
         claims=claims(results, evidence, lines, resamples=resamples),
+        margin=f"{MARGIN:g}",
         caption=tables.caption(results),
         footer=tables.footer(results),
         shorts=tables.SHORT,

@@ -56,6 +56,7 @@ class Varied(Block):
 
 class Cost(Block):
     latency_ms: float
+    latency_quartiles_ms: tuple[float, float]
     tower_ms: float | None
     memory_mb: float | None
     training_seconds: float

@@ -66,7 +66,7 @@ def system_cells(row: RowMetrics, cost: Cost | None) -> dict[str, str]:
     if row.kind == "system" and cost is not None:
         cells |= {
             "Frames (ms)": _number(cost.tower_ms),
-            "Summary (ms)": _number(cost.latency_ms),
+            "Summary (ms)": f"{_number(cost.latency_ms)} [{', '.join(map(_number, cost.latency_quartiles_ms))}]",
             "Memory (MB)": _number(cost.memory_mb),
             "Training (s)": _number(cost.training_seconds),
         }
@@ -91,7 +91,7 @@ def caption(results: Results) -> list[str]:
     sentences = [
         f"Study {shared.study}, {shared.split} split, n = {shared.n_videos} videos, seeds {seeds}.",
         "Mean over seeds ± their standard deviation, with a 95 % interval: percentile bootstrap over videos and training seeds; "
-        "with two or three seeds somewhat too narrow."
+        "stretched by Student's t for few seeds."
         if len(shared.seeds) > 1
         else "One seed, with a 95 % interval: percentile bootstrap over videos alone.",
         "Scale 0 to 100; METEOR is nltk's without WordNet.",
@@ -102,8 +102,8 @@ def caption(results: Results) -> list[str]:
         sentences.insert(1, f"Mini models {what}: comparable to nothing outside this table.")
     if costs is not None:
         sentences.append(
-            "Frames: embedding one video's frames. Summary: that and the summary, batch 1. Memory: the most one summary needs, "
-            f"with weights. All in one process on {costs.device}, {costs.threads} threads. Training: one "
+            "Frames: embedding one video's frames. Summary: that and the summary, batch 1, median and quartiles. Memory: the "
+            f"most one summary needs, with weights. All in one process on {costs.device}, {costs.threads} threads. Training: one "
             "seed, by the clock, while the row's other seeds trained beside it."
         )
     if results.not_run:
