@@ -26,11 +26,12 @@ _MILLION = 1e6
 
 @dataclass(frozen=True)
 class Answer:
-    """What the endpoint said, and the tokens it charged."""
+    """What the endpoint said, and the tokens it charged. `problem` says why the text cannot be used."""
 
     text: str
     tokens_in: int
     tokens_out: int
+    problem: str = ""
 
     def cost(self, settings: Chat) -> float:
         return (self.tokens_in * settings.price_in + self.tokens_out * settings.price_out) / _MILLION
@@ -39,27 +40,33 @@ class Answer:
 def generate_summaries(steps: Mapping[str, Sequence[str]], path: Path, *, settings: Chat, cache: Path) -> dict[str, str]:
     """Write a summary of each video's steps to `path`; returns a reason for every video that has none.
 
-    Corrections in `path` are kept, and so are lines of the same source, prompt and model. Prints an estimate first. Raises
-    `ValueError` when it exceeds `max_cost` or the key is missing, `RuntimeError` when the endpoint refuses the key.
+    Corrections in `path` are kept, and so are lines that answer the same question (steps, prompt, model and settings): a line
+    says which, so the file alone is enough not to pay twice. Prints an estimate first. Raises `ValueError` when it exceeds
+    `max_cost` or the key is missing, `RuntimeError` when the endpoint refuses the key.
     """
     lines = read_lines(path) if path.exists() else {}
     corrected = {video_id for video_id, line in lines.items() if is_correction(line)}
-    asked = {video_id: text for video_id, text in steps.items() if video_id not in corrected}
+    keys = {video_id: _key(text, settings) for video_id, text in steps.items()}
+    answered = {video_id for video_id, key in keys.items() if lines.get(video_id, {}).get("question") == key}
+    asked = {video_id: text for video_id, text in steps.items() if video_id not in corrected | answered}
     for video_id in sorted(corrected & steps.keys()):
         if lines[video_id].get("source_sha256", source_sha256(steps[video_id])) != source_sha256(steps[video_id]):
             print(
                 f"{path}: the steps of {video_id} have changed since its summary was corrected; the correction is kept, check it"
             )
-    files = {video_id: cache / f"{_key(text, settings)}.json" for video_id, text in asked.items()}
+    files = {video_id: cache / f"{keys[video_id]}.json" for video_id in asked}
     todo = [video_id for video_id, file in files.items() if not file.exists()]
     _announce([steps[video_id] for video_id in todo], len(steps), len(corrected & steps.keys()), settings)
     failed = _ask_all({video_id: steps[video_id] for video_id in todo}, files, settings) if todo else {}
-    for video_id, file in files.items():
+    answers = {video_id: Answer(**read_json(file)) for video_id, file in files.items() if file.exists()}
+    failed |= {video_id: answer.problem for video_id, answer in answers.items() if answer.problem}
+    for video_id in asked:
         if video_id not in failed:
-            text = Answer(**read_json(file)).text
+            text = answers[video_id].text
             source = source_sha256(steps[video_id])
             lines[video_id] = {
                 "video_id": video_id, "summary": text, "generated": text, "source_sha256": source, "model": settings.model,
+                "question": keys[video_id],
             }  # fmt: skip
         else:
             lines.pop(video_id, None)  # an answer to another question
@@ -106,9 +113,14 @@ def _ask_all(steps: Mapping[str, Sequence[str]], files: Mapping[str, Path], sett
             try:
                 answer = done.result()
                 spent = Answer("", spent.tokens_in + answer.tokens_in, spent.tokens_out + answer.tokens_out)
+                if answer.problem:
+                    failed[pending[done]] = answer.problem
             except (AuthenticationError, PermissionDeniedError) as error:
                 pool.shutdown(cancel_futures=True)
                 raise RuntimeError(f"{settings.base_url} refuses the key in {KEY} ({type(error).__name__})") from None
+            except KeyboardInterrupt:
+                pool.shutdown(cancel_futures=True)  # requests under way are paid for and end; no new one starts
+                raise
             except Exception as error:  # noqa: BLE001 - whatever one request dies of is that video's reason
                 failed[pending[done]] = f"{type(error).__name__}: {str(error)[:200]}"
             bar.set_postfix(cost=f"{spent.cost(settings):.3f}")
@@ -128,10 +140,9 @@ def _ask(client: Any, steps: Sequence[str], file: Path, settings: Chat) -> Answe
     )
     choice, usage = response.choices[0], response.usage
     text = " ".join((choice.message.content or "").split())
-    if choice.finish_reason == "length":
-        raise ValueError("the answer was cut at max_tokens")
-    if not text:
-        raise ValueError("the answer is empty")
-    answer = Answer(text, usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0)
-    write_json(file, vars(answer))
+    cut = choice.finish_reason == "length"
+    problem = "the answer was cut at max_tokens: raise dataset.chat.max_tokens" if cut else "" if text else "the answer is empty"
+    answer = Answer(text, usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0, problem)
+    if text or cut:  # an answer that was cut would be cut again; an empty one may be worth another try
+        write_json(file, vars(answer))
     return answer

@@ -1,11 +1,13 @@
 """Files from the web: resumable, patient, checked; and members of archives that stay where they belong."""
 
+import gzip
 import os
 import random
 import shutil
 import tarfile
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -87,9 +89,10 @@ def extract_members(archive: Path, out: Path, *, accept: Callable[[str], str | N
     """Write members of a tar or zip archive into the folder `out`, each at once whole; returns their paths.
 
     `accept` maps a member's name to a file name in `out`, or to None. Links and folders are left out, and only the last part
-    of the file name counts, so nothing lands outside `out`. Files that are there already are kept unless `replace`.
+    of the file name counts, so nothing lands outside `out`. Files that are there already are kept unless `replace`. Members
+    before the place where an archive is cut short are kept; if its checksum is wrong, none can be trusted.
     """
-    written = []
+    written, fresh = [], []
     try:
         for name, open_member in _members(archive):
             target = accept(name)
@@ -99,8 +102,12 @@ def extract_members(archive: Path, out: Path, *, accept: Callable[[str], str | N
             if replace or not path.exists():
                 with replacing(path) as temporary, open_member() as source, temporary.open("wb") as stream:
                     shutil.copyfileobj(source, stream, _CHUNK)
+                fresh.append(path)
             written.append(path)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+    except (gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+        if isinstance(error, gzip.BadGzipFile | zlib.error):
+            for path in fresh:
+                path.unlink()
         raise FetchError(f"{archive}: damaged or cut short ({error}); delete it to fetch it anew") from error
     return written
 
@@ -116,6 +123,8 @@ def _members(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
         for member in tarred:
             if member.isreg():
                 yield member.name, partial(_open, tarred, member)
+        while tarred.fileobj is not None and tarred.fileobj.read(_CHUNK):
+            pass  # gzip's checksum stands at the very end, after tar's own
 
 
 def _open(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
@@ -135,8 +144,10 @@ def _fetch(url: str, part: Path, *, title: str, timeout_seconds: float) -> None:
         headers |= {"Range": f"bytes={start}-", "If-Range": validator}
     try:
         with requests.get(url, headers=headers, stream=True, timeout=timeout_seconds) as response:
-            if response.status_code == 416:  # nothing is left to send, or the file has become shorter: start anew
-                part.unlink()
+            if response.status_code == 416:
+                if response.headers.get("Content-Range") == f"bytes */{start}":
+                    return  # all of it was there: killed between the last byte and the renaming
+                part.unlink()  # the file has become shorter: start anew
                 raise _TryAgain("the partial file does not fit the server's", after=0.0)
             _check_status(url, response)
             if response.status_code != 206:

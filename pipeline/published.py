@@ -29,6 +29,8 @@ def _open_clip(name: str, model: str) -> EncoderSpec:
     if "hf_hub" not in weights:
         raise ValueError(f"encoder {name!r}: open_clip's weights {tag!r} are not on the hub; choose others")
     config = open_clip.get_model_config(architecture)
+    if "multimodal_cfg" in config:
+        raise ValueError(f"encoder {name!r}: the image tower of {architecture} (CoCa) gives no single vector; choose another")
     size = config["vision_cfg"]["image_size"]
     repository, _, file = weights["hf_hub"].rpartition("/")
     return EncoderSpec(
@@ -61,7 +63,10 @@ def _timm(name: str, model: str) -> EncoderSpec:
         near = ", ".join(timm.list_pretrained(f"{model.split('.')[0]}*")[:8]) or "none of that architecture"
         raise ValueError(f"encoder {name!r}: timm has no weights {model!r} on the hub; it has {near}")
     # DINOv2 was trained at 518 pixels; 224, which its positions are interpolated to, costs a fifth and fits the others.
-    arguments: dict[str, Any] = {"img_size": 224} if weights.input_size[1] > 384 else {}
+    # Only towers of a fixed size take another one; convolutional ones are used at their own.
+    if weights.crop_mode not in ("center", "squash"):
+        raise ValueError(f"encoder {name!r}: its pictures are cut in the way {weights.crop_mode!r}, which is not known here")
+    arguments: dict[str, Any] = {"img_size": 224} if weights.fixed_input_size and weights.input_size[1] > 384 else {}
     size = arguments.get("img_size", weights.input_size[1])
     tower = timm.create_model(model, pretrained=False, num_classes=0, **arguments)
     return EncoderSpec(
@@ -76,6 +81,7 @@ def _timm(name: str, model: str) -> EncoderSpec:
         interpolation=weights.interpolation,
         mean=weights.mean,
         std=weights.std,
+        squash=weights.crop_mode == "squash",
         repository=weights.hf_hub_id,
         file="model.safetensors",
     )

@@ -24,11 +24,13 @@ VIDEOS_PER_SHARD = 64
 _COLUMNS = ("video_id", "frame_index", "pts_seconds", "embedding")
 
 
-def import_features(name: str, source: ReadyFeatures, out: Path, *, video_ids: Sequence[str], max_frames: int) -> dict[str, Any]:
+def import_features(
+    name: str, source: ReadyFeatures, out: Path, *, video_ids: Sequence[str], max_frames: int, width: int
+) -> dict[str, Any]:
     """Write the features of `video_ids` to `out`; returns totals and the ids for which there are none.
 
-    A file of another width, with more than `max_frames` real rows, or with a value that is not a finite number is a
-    `ValueError` that names it, and so is a folder without any of the videos.
+    A file of another width than the encoder's, with more than `max_frames` real rows, or with a value that is not a finite
+    number is a `ValueError` that names it, and so is a folder without any of the videos.
     """
     folder = Path(source.path)
     if not folder.is_dir():
@@ -41,6 +43,10 @@ def import_features(name: str, source: ReadyFeatures, out: Path, *, video_ids: S
             f"ready_features.{name}.path: {folder} has features of none of the {len(video_ids)} videos of the corpus"
         )
     dim = _width(tables, folder / f"{have[0]}.npy")
+    if dim != width:
+        raise ValueError(
+            f"ready_features.{name}.path: {folder} has vectors of {dim} values, {name} gives {width}: not its features"
+        )
     digests = [file_sha256(path) for path in tables] or [file_sha256(folder / f"{video_id}.npy") for video_id in have]
     footer = {"encoder": name, "scale": "ready", "weights_sha256": "", "normalisation": NORMALISATION, "precision": "unknown"}
     footer |= {"frames_per_video": str(max_frames), "provenance": source.provenance}

@@ -1,5 +1,6 @@
 """Fetching against a local server that misbehaves in every way a real one does."""
 
+import errno
 import hashlib
 import io
 import os
@@ -40,7 +41,10 @@ class Server(BaseHTTPRequestHandler):
             return
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and self.headers.get("If-Range") == self.etag else 0
         if start >= len(BODY):
-            self.send_error(416)
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(BODY)}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
             return
         self.send_response(206 if start else 200)
         self.send_header("ETag", self.etag)
@@ -98,6 +102,13 @@ def test_a_file_that_has_changed_is_fetched_from_its_beginning(server: str, tmp_
 def test_a_part_that_was_whole_when_the_run_was_killed(server: str, tmp_path: Path) -> None:
     fetch(server, tmp_path / "file")
     (tmp_path / "file").rename(tmp_path / "file.part")
+    (tmp_path / "file.part.json").write_text('{"url": "x", "validator": "\\"one\\""}')
+    fetch(server, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == BODY
+    assert len(Server.ranges) == 2, "nothing is fetched again"
+
+    (tmp_path / "file.part").write_bytes(BODY + b"more than the server has")
+    (tmp_path / "file").unlink()
     (tmp_path / "file.part.json").write_text('{"url": "x", "validator": "\\"one\\""}')
     fetch(server, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == BODY
@@ -174,7 +185,27 @@ def test_a_damaged_archive_and_a_missing_member_are_named(tmp_path: Path) -> Non
     extract_member(path, "x.json", tmp_path / "x.json")
     with pytest.raises(FetchError, match=r"a\.tar\.gz: has no member y\.json"):
         extract_member(path, "y.json", tmp_path / "y.json")
-    path.write_bytes(path.read_bytes()[:20_000])
+    whole = path.read_bytes()
+    for place in (len(whole) // 2, -6):  # inside the member; the checksum itself
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        with pytest.raises(FetchError, match=r"a\.tar\.gz: damaged or cut short"):
+            extract_member(path, "x.json", tmp_path / "z.json")
+        assert not (tmp_path / "z.json").exists(), "what comes from a damaged archive is not kept"
+    path.write_bytes(whole[:20_000])
     with pytest.raises(FetchError, match=r"a\.tar\.gz: damaged or cut short"):
         extract_member(path, "x.json", tmp_path / "z.json")
     assert not (tmp_path / "z.json").exists()
+
+
+def test_a_full_disk_is_not_taken_for_a_damaged_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = archive(tmp_path / "a.tar.gz", {"x.json": b"content"})
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pipeline.fetch.shutil.copyfileobj", full)
+    with pytest.raises(OSError, match="No space left"):
+        extract_member(path, "x.json", tmp_path / "x.json")
+    assert [left.name for left in tmp_path.iterdir()] == ["a.tar.gz"]

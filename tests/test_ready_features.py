@@ -11,6 +11,7 @@ from pipeline.features import read_footer
 from pipeline.params import ReadyFeatures
 from pipeline.ready_features import import_features
 from pipeline.visual import open_features
+from stages.extract_features import check_place
 
 WIDTH, FRAMES = 6, 5
 GENERATOR = np.random.default_rng(0)
@@ -29,9 +30,9 @@ def padded(frames: int, *, width: int = WIDTH) -> np.ndarray:
     return np.concatenate([GENERATOR.normal(size=(frames, width)), np.zeros((FRAMES - frames, width))])
 
 
-def bring(folder: Path, *video_ids: str) -> dict[str, object]:
+def bring(folder: Path, *video_ids: str, width: int = WIDTH) -> dict[str, object]:
     source = ReadyFeatures(path=str(folder), provenance="drawn for a test")
-    return import_features("clip_vit_b32", source, Path("out"), video_ids=video_ids, max_frames=FRAMES)
+    return import_features("clip_vit_b32", source, Path("out"), video_ids=video_ids, max_frames=FRAMES, width=width)
 
 
 def test_rows_of_zeros_are_masked_and_lost_videos_are_named(folder: Path) -> None:
@@ -91,3 +92,15 @@ def test_other_files_and_folders_are_refused(folder: Path) -> None:
         bring(folder, "b")
     with pytest.raises(ValueError, match="is not a folder"):
         bring(folder / "gone", "a")
+    np.save(folder / "a.npy", padded(2))
+    with pytest.raises(ValueError, match=r"ready_features\.clip_vit_b32\.path: .* vectors of 6 values, clip_vit_b32 gives 512"):
+        bring(folder, "a", width=512)
+
+
+def test_features_outside_the_studys_inputs_are_refused(folder: Path) -> None:
+    (folder.parent / "data" / "inputs" / "mine" / "features").mkdir(parents=True)
+    check_place("clip_vit_b32", Path("data/inputs/mine/features"), study="mine")
+    (folder.parent / "data" / "inputs" / "linked").symlink_to("mine")
+    check_place("clip_vit_b32", Path("data/inputs/mine/features"), study="linked")
+    with pytest.raises(ValueError, match=r"ready_features\.clip_vit_b32\.path: .* is not in data/inputs/mine, .* DVC"):
+        check_place("clip_vit_b32", folder, study="mine")

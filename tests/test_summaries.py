@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,8 +116,21 @@ def test_trouble_is_retried_and_what_stays_wrong_is_a_reason(endpoint: str, tmp_
     )
     assert set(read_summaries(tmp_path / "summaries.jsonl")) == set(STEPS) - set(failed)
     Endpoint.trouble, before = {}, len(Endpoint.asked)
+    assert set(generate(tmp_path, chat(endpoint))) == {"video04"}, "the same question would be cut again"
+    assert len(Endpoint.asked) == before + 2, "only what failed for the moment is asked again"
+    assert generate(tmp_path, chat(endpoint, max_tokens=60)) == {}
+
+
+def test_the_file_alone_is_enough_not_to_pay_twice(endpoint: str, tmp_path: Path) -> None:
+    generate(tmp_path, chat(endpoint))
+    whole = (tmp_path / "summaries.jsonl").read_bytes()
+    shutil.rmtree(tmp_path / "cache")
+    Endpoint.asked = []
     assert generate(tmp_path, chat(endpoint)) == {}
-    assert len(Endpoint.asked) == before + 3, "only what failed is asked again"
+    assert Endpoint.asked == []
+    assert (tmp_path / "summaries.jsonl").read_bytes() == whole
+    generate(tmp_path, chat(endpoint), STEPS | {"video00": ["another first step"]})
+    assert len(Endpoint.asked) == 1, "a changed source is another question"
 
 
 def test_concurrency_is_bounded(endpoint: str, tmp_path: Path) -> None:

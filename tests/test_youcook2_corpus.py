@@ -129,13 +129,51 @@ def test_the_papers_split_is_refused_for_want_of_test_captions(mirror: str, tmp_
     settings = dataset(folder, mirror, splits="paper", summaries="file", videos=None)
     lines = [{"video_id": video_id, "summary": "s"} for video_id in DATABASE]
     (folder / "summaries.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with pytest.raises(ValueError, match=r"keep back.*Set splits: held_out"):
+    with pytest.raises(ValueError, match=r"keep back.*Set splits: held_out.*2 are listed and 2 of them have no summary"):
         read_youcook2(settings)
-    with (folder / "summaries.jsonl").open("a") as stream:
-        stream.write(json.dumps({"video_id": "ttttttttttt", "summary": "made elsewhere"}) + "\n")
+    for video_id, lacking in (("ttttttttttt", 1), ("uuuuuuuuuuu", 0)):
+        with (folder / "summaries.jsonl").open("a") as stream:
+            stream.write(json.dumps({"video_id": video_id, "summary": "made elsewhere"}) + "\n")
+        if lacking:
+            with pytest.raises(ValueError, match=r"2 are listed and 1 of them have no summary"):
+                read_youcook2(settings)
     found = rows(settings)
     assert found["ttttttttttt"].split == "test" and found["ttttttttttt"].summary == "made elsewhere"
     assert {found[video_id].split for video_id in ("ccccccccccc", "ddddddddddd")} == {"validation"}
+
+
+def test_a_test_list_without_ids_is_refused(mirror: str, tmp_path: Path) -> None:
+    (tmp_path / "test_list.txt").write_text("101/ttttttttttt\n101/a b\n")
+    with pytest.raises(ValueError, match=r"test_list\.txt, line 2"):
+        read_youcook2(dataset(tmp_path, mirror, splits="paper", videos=None))
+
+
+def test_subtitles_come_for_videos_that_are_there_already_and_lack_a_transcript(
+    mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    (folder / "transcripts").mkdir(parents=True)
+    (folder / "transcripts" / "-aaaaaaaaaa.txt").write_text("first cut it\n")
+    elsewhere.mkdir()
+    for video_id in ("-aaaaaaaaaa", "bbbbbbbbbbb", "ccccccccccc"):
+        draw_video(elsewhere / f"{video_id}.mp4", frames=12)
+    asked: list[str] = []
+
+    def fetch(video_ids: Any, into: Path, *, settings: object) -> dict[str, str]:
+        asked.extend(video_ids)
+        (into / "bbbbbbbbbbb.en.vtt").write_text("WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nnow mix it\n")
+        return {"ccccccccccc": "no English subtitles"}
+
+    monkeypatch.setattr("pipeline.datasets.youcook2_videos.fetch_subtitles", fetch)
+    settings = dataset(folder, mirror)
+    assert settings.videos is not None
+    videos = settings.videos.model_dump() | {"folder": str(elsewhere), "archive_url": "", "youtube": True}
+    monkeypatch.setattr("pipeline.datasets.youcook2_videos.fetch_videos", lambda *_, **__: {})
+    found = rows(dataset(folder, mirror, videos=videos, subtitles=True))
+    assert sorted(asked) == ["bbbbbbbbbbb", "ccccccccccc"]
+    texts = {video_id: found[video_id].transcript for video_id in ("-aaaaaaaaaa", "bbbbbbbbbbb", "ccccccccccc")}
+    assert texts == {"-aaaaaaaaaa": "first cut it", "bbbbbbbbbbb": "now mix it", "ccccccccccc": ""}
+    assert found["ccccccccccc"].status == "ok", "a video is none the worse for lacking subtitles"
 
 
 def test_missing_summaries_are_an_error_that_says_what_to_do(mirror: str, tmp_path: Path) -> None:

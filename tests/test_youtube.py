@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -15,10 +16,11 @@ from typing import Any
 import pytest
 
 from pipeline.datasets import youtube
-from pipeline.datasets.youtube import YouTube, fetch_videos, why_lost
+from pipeline.datasets.youtube import GIVE_UP, YouTube, fetch_subtitles, fetch_videos, why_lost
 from tests.drawn_videos import draw_video
 
 SETTINGS = YouTube(max_height=360, max_seconds=60, rate_seconds=0.0, retries=2, workers=2, cookies="")
+SUBTITLES = "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nnow mix it\n"
 GOOD, DASHED, GONE, LATER = "good0000000", "-dashed0000", "gone0000000", "later000000"
 
 
@@ -32,6 +34,9 @@ class Site(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         name = self.path.strip("/").removesuffix(".mp4")
+        if name.endswith((".html", ".vtt")):
+            self.send_page(name)
+            return
         if self.command == "GET":
             self.asked.append(name)
         steps = self.trouble.get(name, [])
@@ -44,6 +49,19 @@ class Site(BaseHTTPRequestHandler):
             for place in range(0, len(self.video), 2000):
                 self.wfile.write(self.video[place : place + 2000])
                 time.sleep(0.3 if step == "slow" else 0)
+
+    def send_page(self, name: str) -> None:
+        """A page with a video and, if it is a good one, subtitles; or the subtitles."""
+        stem, _, kind = name.rpartition(".")
+        track = f'<track kind="subtitles" srclang="en" src="/{stem}.vtt">' if stem == GOOD else ""
+        text = SUBTITLES if kind == "vtt" else f'<html><title>t</title><video src="/{stem}.mp4">{track}</video></html>'
+        self.send_response(200)
+        self.send_header("Content-Type", "text/vtt" if kind == "vtt" else "text/html")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        if self.command == "GET":
+            self.asked.append(name)
+            self.wfile.write(text.encode())
 
     def log_message(self, *arguments: object) -> None:
         pass
@@ -61,7 +79,7 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
 
 
 def fetch(folder: Path, *video_ids: str, settings: YouTube = SETTINGS) -> dict[str, str]:
-    return fetch_videos(video_ids, folder, settings=settings, subtitles=False)
+    return fetch_videos(video_ids, folder, settings=settings)
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:yt-dlp needs a JavaScript runtime")
@@ -88,12 +106,44 @@ def test_only_what_failed_for_the_moment_is_tried_again(site: str, tmp_path: Pat
     assert not (tmp_path / ".lost" / f"{LATER}.json").exists()
 
 
+def test_after_refusals_in_a_row_nobody_asks_any_more(site: str, tmp_path: Path) -> None:
+    ids = [f"later{number:06d}" for number in range(8)]
+    Site.trouble = {video_id: [429] for video_id in ids}
+    lost = fetch(tmp_path, *ids, settings=replace(SETTINGS, workers=1, retries=0))
+    assert list(lost.values()).count("too many requests") == GIVE_UP
+    assert [reason for reason in lost.values() if reason.startswith("not tried")] != []
+    assert set(Site.asked) == set(ids[:GIVE_UP])
+    Site.trouble = {}
+    assert fetch(tmp_path, *ids) == {}, "a later run gets them all"
+
+
+def test_a_loss_to_a_limit_is_tried_again_when_the_limit_is_raised(site: str, tmp_path: Path) -> None:
+    (tmp_path / ".lost").mkdir()
+    mark = {"reason": "too long: 70 s", "permanent": True, "max_seconds": 60}
+    (tmp_path / ".lost" / f"{GOOD}.json").write_text(json.dumps(mark))
+    assert fetch(tmp_path, GOOD) == {GOOD: "too long: 70 s"}
+    assert Site.asked == []
+    assert fetch(tmp_path, GOOD, settings=replace(SETTINGS, max_seconds=120)) == {}
+
+
+def test_subtitles_come_without_the_video(site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(youtube, "address", lambda video_id: f"{site}/{video_id}.html")
+    lost = fetch_subtitles([GOOD, DASHED], tmp_path, settings=SETTINGS)
+    assert lost == {DASHED: "no English subtitles"}
+    assert (tmp_path / f"{GOOD}.en.vtt").read_text().startswith("WEBVTT")
+    assert [path.name for path in tmp_path.glob("*.mp4")] == ["drawn.mp4"], "that is the server's"
+    Site.asked = []
+    assert fetch_subtitles([DASHED], tmp_path, settings=SETTINGS) == lost
+    assert Site.asked == [], "what has none is not asked again"
+    assert fetch_videos([DASHED], tmp_path, settings=SETTINGS) == {}, "and its video is another matter"
+
+
 def test_a_killed_run_goes_on(site: str, tmp_path: Path) -> None:
     Site.trouble = {GOOD: ["slow"]}
     code = (
         "from pathlib import Path; from pipeline.datasets import youtube\n"
         f"youtube.address = lambda video_id: {site!r} + f'/{{video_id}}.mp4'\n"
-        f"youtube.fetch_videos([{DASHED!r}, {GOOD!r}], Path('.'), settings=youtube.{SETTINGS!r}, subtitles=False)"
+        f"youtube.fetch_videos([{DASHED!r}, {GOOD!r}], Path('.'), settings=youtube.{SETTINGS!r})"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
     folder = tmp_path / "videos"
@@ -117,10 +167,15 @@ def test_a_killed_run_goes_on(site: str, tmp_path: Path) -> None:
         ("ERROR: [youtube] x: Private video. Sign in if you've been granted access", "private", True),
         ("ERROR: [youtube] x: Video unavailable. This video has been removed by the uploader", "removed", True),
         ("ERROR: [youtube] x: The uploader has not made this video available in your country", "blocked in this country", True),
-        ("ERROR: [youtube] x: Sign in to confirm your age", "age restricted: give cookies", True),
+        ("ERROR: [youtube] x: Sign in to confirm your age", "age restricted: give cookies", False),
         ("ERROR: [youtube] x: Sign in to confirm you're not a bot", "sign-in demanded: give cookies", False),
         ("ERROR: Join this channel to get access to members-only content", "members only", True),
         ("ERROR: HTTP Error 429: Too Many Requests", "too many requests", False),
+        (
+            "ERROR: [youtube] x: Video unavailable. This content isn't available, try again later.",
+            "too many requests",
+            False,
+        ),
         ("ERROR: something new\nmore", "something new", False),
     ],
 )

@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.corpus import Video, join_steps
+from pipeline.corpus import Video, check_video_id, join_steps
 from pipeline.datasets.transcripts import read_transcripts
 from pipeline.datasets.youcook2 import Annotation, Malformed, read_annotations
-from pipeline.datasets.youcook2_videos import find_videos
+from pipeline.datasets.youcook2_videos import find_subtitles, find_videos
 from pipeline.fetch import FetchError, extract_member, fetch_file
 from pipeline.params import YouCook2Dataset
 from pipeline.shards import file_sha256
@@ -27,8 +27,10 @@ from pipeline.summaries import read_summaries
 ANNOTATIONS = "youcookii_annotations_trainval.json"
 PAPER_TEST = (
     "dataset.splits: paper tests on 210 videos whose captions YouCook2's owners keep back, so there is nothing to compare "
-    "summaries with, and the authors' own result file has the 457 validation videos instead. Set splits: held_out, or put "
-    "summaries of the test videos into {file}"
+    "summaries with, and the authors' own result file has the 457 validation videos instead. Set splits: held_out; or supply "
+    "what you have of the test videos: their ids in {folder}/test_list.txt, a summary of each in {folder}/summaries.jsonl, and "
+    "for text.source: steps an annotation file with their steps (annotations_sha256 is then another one). Now {have} are "
+    "listed and {lacking} of them have no summary"
 )
 
 
@@ -53,13 +55,23 @@ def read_youcook2(settings: YouCook2Dataset) -> list[Video]:
     if not names.exists():
         print(f"{names} is not there: recipe types keep their numbers")
     annotations = read_annotations(get_annotations(settings), recipes=names if names.exists() else None)
-    tests = _test_videos(folder / "test_list.txt") if settings.splits == "paper" else []
-    every = [*annotations, *tests]
+    every = list(annotations)
+    if settings.splits == "paper":
+        known = {entry.video_id for entry in annotations}
+        every += [test for test in _test_videos(folder / "test_list.txt") if test.video_id not in known]
     summaries = _summaries(settings, annotations)
-    if settings.splits == "paper" and not any(test.video_id in summaries for test in tests):
-        raise ValueError(PAPER_TEST.format(file=folder / "summaries.jsonl"))
-    videos, lost = find_videos([entry.video_id for entry in every], settings) if settings.videos else (None, {})
-    sources = Sources(every, _transcripts(folder), summaries, videos, lost)
+    if settings.splits == "paper":
+        tests = [entry.video_id for entry in every if entry.split == "test"]
+        lacking = [video_id for video_id in tests if video_id not in summaries]
+        if lacking or not tests:
+            raise ValueError(PAPER_TEST.format(folder=folder, have=len(tests), lacking=len(lacking)))
+    asked = [entry.video_id for entry in every if isinstance(entry, Annotation)]
+    videos, lost = find_videos(asked, settings) if settings.videos else (None, {})
+    transcripts = _transcripts(settings)
+    if settings.subtitles and settings.videos is not None:
+        find_subtitles([video_id for video_id in asked if video_id not in transcripts], settings.videos)
+        transcripts = _transcripts(settings)
+    sources = Sources(every, transcripts, summaries, videos, lost)
     return [_row(entry, sources, settings.splits) for entry in every]
 
 
@@ -80,8 +92,8 @@ def get_annotations(settings: YouCook2Dataset) -> Path:
     found = file_sha256(path)
     if settings.annotations_sha256 and found != settings.annotations_sha256:
         raise ValueError(
-            f"{path}: sha256 is {found}, dataset.annotations_sha256 says {settings.annotations_sha256}. Delete the file to fetch "
-            "it anew, or set the parameter to the new value (or to an empty one) if the change is meant"
+            f"{path}: sha256 is {found}, dataset.annotations_sha256 says {settings.annotations_sha256}. Delete it and "
+            f"{archive.name} to fetch it anew, or set the parameter to the new value (or to an empty one) if the change is meant"
         )
     return path
 
@@ -138,9 +150,11 @@ def _summaries(settings: YouCook2Dataset, annotations: Sequence[Annotation | Mal
     return summaries
 
 
-def _transcripts(folder: Path) -> Mapping[str, str]:
+def _transcripts(settings: YouCook2Dataset) -> dict[str, str]:
+    folder = Path(settings.folder)
     texts: dict[str, str] = {}
-    for source in (folder / "videos", folder / "transcripts.tar", folder / "transcripts"):  # the last one wins
+    beside_videos = [Path(settings.videos.folder)] if settings.videos is not None else []
+    for source in (*beside_videos, folder / "transcripts.tar", folder / "transcripts"):  # the last one wins
         if source.exists():
             found = read_transcripts(source)
             texts |= found.texts
@@ -152,5 +166,10 @@ def _transcripts(folder: Path) -> Mapping[str, str]:
 def _test_videos(path: Path) -> list[Annotation]:
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split()
-    return [Annotation(line.rpartition("/")[2], "test", line.partition("/")[0], 0.0, (), (), "") for line in lines]
+    tests = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.strip():
+            recipe, _, video_id = line.strip().rpartition("/")
+            check_video_id(video_id.lstrip("-"), where=f"{path}, line {number}")
+            tests.append(Annotation(video_id, "test", recipe, 0.0, (), (), ""))
+    return tests

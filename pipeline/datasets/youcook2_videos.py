@@ -3,10 +3,11 @@
 About a tenth of them has vanished from YouTube; the dataset's owners give the raw files to researchers (download page).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from pipeline.datasets.youtube import YouTube, fetch_videos
+from pipeline.datasets.youtube import YouTube, fetch_subtitles, fetch_videos
 from pipeline.fetch import extract_members, fetch_file
 from pipeline.params import Videos, YouCook2Dataset
 
@@ -25,15 +26,21 @@ def find_videos(video_ids: Sequence[str], settings: YouCook2Dataset) -> tuple[di
         found = local_videos(folder, video_ids)
     missing = [video_id for video_id in video_ids if video_id not in found]
     if sources.youtube and missing:
-        youtube = YouTube(
-            max_height=sources.max_height, max_seconds=sources.max_seconds, rate_seconds=sources.rate_seconds,
-            retries=sources.retries, workers=sources.workers, cookies=sources.cookies,
-        )  # fmt: skip
-        reasons = fetch_videos(missing, folder, settings=youtube, subtitles=settings.subtitles)
+        reasons = fetch_videos(missing, folder, settings=_youtube(sources))
         found = local_videos(folder, video_ids)
     where = "YouTube" if sources.youtube else "the archive" if sources.archive_url else "dataset.videos.folder"
     lost = {video_id: reasons.get(video_id, f"not in {where}") for video_id in video_ids if video_id not in found}
     return found, lost
+
+
+def find_subtitles(video_ids: Sequence[str], sources: Videos) -> None:
+    """Fetch subtitles into the folder of the videos where they do not lie there yet, and print how many have none."""
+    folder = Path(sources.folder)
+    missing = [video_id for video_id in video_ids if not (folder / f"{video_id}.en.vtt").exists()]
+    lost = fetch_subtitles(missing, folder, settings=_youtube(sources)) if missing else {}
+    if lost:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(lost.values()).most_common())
+        print(f"subtitles: none of {len(lost)} of {len(video_ids)} videos without a transcript ({reasons})")
 
 
 def local_videos(folder: Path, video_ids: Iterable[str]) -> dict[str, Path]:
@@ -52,3 +59,10 @@ def _unpack(sources: Videos, folder: Path, *, wanted: set[str]) -> None:
         return member.name if member.suffix.lower() in SUFFIXES and member.stem in wanted else None
 
     extract_members(archive, folder, accept=accept)
+
+
+def _youtube(sources: Videos) -> YouTube:
+    return YouTube(
+        max_height=sources.max_height, max_seconds=sources.max_seconds, rate_seconds=sources.rate_seconds,
+        retries=sources.retries, workers=sources.workers, cookies=sources.cookies,
+    )  # fmt: skip

@@ -7,7 +7,7 @@ import re
 import shutil
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -19,22 +19,26 @@ from tqdm import tqdm
 from pipeline.atomic import read_json, write_json
 
 _ID = re.compile(r"[A-Za-z0-9_-]{11}")
+_LONGEST_PAUSE = 120.0
 _REASONS = (  # what yt-dlp says, our reason, and whether another try is pointless
+    (r"HTTP Error 429|too many requests|rate.limit|try again later|captcha", "too many requests", False),
+    (r"confirm your age|age.restricted", "age restricted: give cookies", False),
+    (r"sign in to confirm you|not a bot", "sign-in demanded: give cookies", False),
     (r"private video", "private", True),
     (r"members.only|join this channel", "members only", True),
     (r"not (made this video )?available in your country|blocked it", "blocked in this country", True),
     (r"account.*terminated|copyright|removed|no longer available|does not exist|video unavailable", "removed", True),
     (r"HTTP Error (404|410)", "removed", True),
-    (r"confirm your age|age.restricted", "age restricted: give cookies", True),
-    (r"sign in to confirm|not a bot", "sign-in demanded: give cookies", False),
-    (r"HTTP Error 429|too many requests", "too many requests", False),
     (r"timed out|timeout", "no answer in time", False),
 )  # fmt: skip
+REFUSALS = ("too many requests", "sign-in demanded: give cookies")  # of the site to us, not of a video
+GIVE_UP = 3  # refusals in a row
+RUNTIMES = ("deno", "node", "bun")
 
 
 @dataclass(frozen=True)
 class YouTube:
-    """`rate_seconds` is the pause after each video of a worker; `cookies` a file in Netscape's format, or empty."""
+    """`rate_seconds` is the pause after each request of a worker; `cookies` a file in Netscape's format, or empty."""
 
     max_height: int
     max_seconds: float
@@ -44,38 +48,24 @@ class YouTube:
     cookies: str
 
 
-def fetch_videos(video_ids: Sequence[str], folder: Path, *, settings: YouTube, subtitles: bool) -> dict[str, str]:
-    """Download the videos to `folder/<id>.<ext>` (and `<id>.en.vtt`); returns a reason for every id that was lost.
+Download = Callable[[str, Path, YouTube], dict[str, Any] | None]
 
-    A loss is kept in `folder/.lost/<id>.json`. One that will not change (removed, private, blocked, too long) is not tried
-    again by a later call; delete its file to have it tried. Raises `RuntimeError` where yt-dlp is not installed.
+
+def fetch_videos(video_ids: Sequence[str], folder: Path, *, settings: YouTube) -> dict[str, str]:
+    """Download the videos to `folder/<id>.<ext>`; returns a reason for every id that was lost.
+
+    A loss is kept in `folder/.lost/<id>.json`. One that will not change (removed, private, blocked, longer than `max_seconds`) is
+    not tried again by a later call; delete its file to have it tried. When the site refuses `GIVE_UP` requests in a row, the
+    rest is left for a later call. Raises `RuntimeError` where yt-dlp is not installed.
     """
-    try:
-        import yt_dlp  # noqa: F401
-    except ImportError as error:
-        raise RuntimeError(
-            "videos from YouTube need yt-dlp: `uv pip install yt-dlp`. Or put the files into dataset.videos.folder, "
-            "or name the archive in dataset.videos.archive_url"
-        ) from error
-    if not any(shutil.which(runtime) for runtime in ("deno", "node", "bun")):
-        warnings.warn(
-            "yt-dlp needs a JavaScript runtime for YouTube: install deno (or node), or most videos will fail", stacklevel=2
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    lost = {video_id: mark for video_id in video_ids if (mark := _read_mark(folder, video_id))}
-    todo = [video_id for video_id in video_ids if not lost.get(video_id, {}).get("permanent", False)]
-    work = partial(_fetch_one, folder=folder, settings=settings, subtitles=subtitles)
-    with (
-        ThreadPoolExecutor(settings.workers) as pool,
-        tqdm(total=len(video_ids), initial=len(video_ids) - len(todo), unit="video", desc="fetch videos", disable=None) as bar,
-    ):
-        for video_id, mark in zip(todo, pool.map(work, todo), strict=True):
-            bar.update()
-            if mark is None:
-                lost.pop(video_id, None)
-            else:
-                lost[video_id] = mark
-    return {video_id: str(mark["reason"]) for video_id, mark in lost.items()}
+    return _fetch_all(video_ids, folder, _download, settings=settings, suffix="", title="fetch videos")
+
+
+def fetch_subtitles(video_ids: Sequence[str], folder: Path, *, settings: YouTube) -> dict[str, str]:
+    """Download English subtitles to `folder/<id>.en.vtt`, apart from the videos, which are none the worse without; returns and
+    raises as `fetch_videos`, with marks called `<id>.subtitles.json`.
+    """
+    return _fetch_all(video_ids, folder, _download_subtitles, settings=settings, suffix=".subtitles", title="fetch subtitles")
 
 
 def why_lost(message: str) -> tuple[str, bool]:
@@ -87,29 +77,77 @@ def why_lost(message: str) -> tuple[str, bool]:
     return (lines[0].removeprefix("ERROR: ")[:200] if lines else "yt-dlp gives no reason"), False
 
 
-def _fetch_one(video_id: str, *, folder: Path, settings: YouTube, subtitles: bool) -> dict[str, Any] | None:
-    """None, or the mark of a loss."""
-    mark_file = _mark_file(folder, video_id)
-    if not _ID.fullmatch(video_id):
-        return {"reason": "not an id of YouTube", "permanent": True}
+class _Manners:
+    """What all workers share: after a refusal everyone waits longer, and after several nobody asks."""
+
+    def __init__(self, rate_seconds: float) -> None:
+        self.refused = 0
+        self._rate = rate_seconds
+
+    def pause(self, reason: str | None) -> None:
+        """After a request that ended with this reason, or well."""
+        self.refused = self.refused + 1 if reason in REFUSALS else 0
+        time.sleep(self._rate * 2**self.refused)
+
+
+def _fetch_all(
+    video_ids: Sequence[str], folder: Path, download: Download, *, settings: YouTube, suffix: str, title: str
+) -> dict[str, str]:
     try:
-        too_long = _download(video_id, folder, settings, subtitles=subtitles)
+        import yt_dlp  # noqa: F401
+    except ImportError as error:
+        raise RuntimeError(
+            "videos from YouTube need yt-dlp: `uv pip install 'yt-dlp[default]'`. Or put the files into dataset.videos.folder, "
+            "or name the archive in dataset.videos.archive_url"
+        ) from error
+    if not any(shutil.which(runtime) for runtime in RUNTIMES):
+        warnings.warn(
+            "yt-dlp needs a JavaScript runtime for YouTube: install deno (or node 22, or bun), or most videos will fail",
+            stacklevel=3,
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    manners = _Manners(settings.rate_seconds)
+
+    def work(video_id: str) -> dict[str, Any] | None:
+        if not _ID.fullmatch(video_id):
+            return {"reason": "not an id of YouTube"}
+        mark_file = folder / ".lost" / f"{video_id}{suffix}.json"
+        mark = read_json(mark_file) if mark_file.exists() else None
+        if mark is not None and mark["permanent"] and settings.max_seconds <= mark.get("max_seconds", settings.max_seconds):
+            return dict(mark)
+        if manners.refused >= GIVE_UP:
+            return {"reason": f"not tried: {GIVE_UP} requests in a row were refused; run it again later"}
+        mark = _fetch_one(video_id, folder, download, settings)
+        if mark is None:
+            mark_file.unlink(missing_ok=True)
+        else:
+            write_json(mark_file, mark | {"tried_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
+        manners.pause(mark["reason"] if mark is not None else None)
+        return mark
+
+    lost: dict[str, str] = {}
+    with (
+        ThreadPoolExecutor(settings.workers) as pool,
+        tqdm(total=len(video_ids), unit="video", desc=title, disable=None) as bar,
+    ):
+        for video_id, mark in zip(video_ids, pool.map(work, video_ids), strict=True):
+            bar.update()
+            if mark is not None:
+                lost[video_id] = str(mark["reason"])
+    return lost
+
+
+def _fetch_one(video_id: str, folder: Path, download: Download, settings: YouTube) -> dict[str, Any] | None:
+    """None, or the mark of a loss."""
+    try:
+        return download(video_id, folder, settings)
     except Exception as error:  # noqa: BLE001 - yt-dlp raises whatever its extractors raise; each is this video's reason
         reason, permanent = why_lost(str(error))
-        mark = {"reason": reason, "permanent": permanent}
-    else:
-        if too_long is None:
-            mark_file.unlink(missing_ok=True)
-            return None
-        mark = {"reason": too_long, "permanent": True}
-    write_json(mark_file, mark | {"tried_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
-    return mark
+        return {"reason": reason, "permanent": permanent}
 
 
-def _download(video_id: str, folder: Path, settings: YouTube, *, subtitles: bool) -> str | None:
-    """Download one video; a reason when it is too long. yt-dlp writes `.part` files and renames, and resumes them."""
-    from yt_dlp import YoutubeDL
-
+def _download(video_id: str, folder: Path, settings: YouTube) -> dict[str, Any] | None:
+    """Download one video; a mark when it is too long. yt-dlp writes `.part` files and renames, and resumes them."""
     too_long: list[str] = []
 
     def check_length(info: dict[str, Any], *, incomplete: bool) -> str | None:
@@ -119,42 +157,45 @@ def _download(video_id: str, folder: Path, settings: YouTube, *, subtitles: bool
             return too_long[0]
         return None
 
+    height = f"[height<={settings.max_height}]"
+    _run(video_id, folder, settings, {"format": f"best{height}/bestvideo{height}/best", "match_filter": check_length})
+    return {"reason": too_long[0], "permanent": True, "max_seconds": settings.max_seconds} if too_long else None
+
+
+def _download_subtitles(video_id: str, folder: Path, settings: YouTube) -> dict[str, Any] | None:
+    """Download one video's subtitles, written ones rather than automatic ones; a mark when there are none."""
+    wanted = {"skip_download": True, "writesubtitles": True, "writeautomaticsub": True}
+    _run(video_id, folder, settings, wanted | {"subtitleslangs": ["en"], "subtitlesformat": "vtt"})
+    found = (folder / f"{video_id}.en.vtt").exists()
+    return None if found else {"reason": "no English subtitles", "permanent": True}
+
+
+def _run(video_id: str, folder: Path, settings: YouTube, wanted: dict[str, Any]) -> None:
+    from yt_dlp import YoutubeDL
+
     options: dict[str, Any] = {
-        "format": f"best[height<={settings.max_height}]/bestvideo[height<={settings.max_height}]/best",
         "paths": {"home": str(folder)},
         "outtmpl": {"default": f"{video_id}.%(ext)s", "subtitle": f"{video_id}.%(ext)s"},
-        "match_filter": check_length,
         "retries": settings.retries,
         "extractor_retries": settings.retries,
+        "retry_sleep_functions": dict.fromkeys(("http", "fragment", "extractor"), partial(_retry_pause, settings.rate_seconds)),
         "socket_timeout": 30,
-        "writesubtitles": subtitles,
-        "writeautomaticsub": subtitles,
-        "subtitleslangs": ["en"],
-        "subtitlesformat": "vtt",
+        "js_runtimes": {runtime: {} for runtime in RUNTIMES},
         "noprogress": True,
         "quiet": True,
         "no_warnings": True,
-        "sleep_interval_requests": 0,
     }
     if settings.cookies:
         options["cookiefile"] = settings.cookies
-    with YoutubeDL(options) as downloader:
+    with YoutubeDL(options | wanted) as downloader:
         downloader.download([address(video_id)])
-    time.sleep(settings.rate_seconds)
-    return too_long[0] if too_long else None
+
+
+def _retry_pause(rate_seconds: float, n: int) -> float:
+    """Seconds before try number `n` + 1 of the same request."""
+    return float(min(rate_seconds * 2**n, _LONGEST_PAUSE))
 
 
 def address(video_id: str) -> str:
     """The page of a video. The id is data inside an address, so a leading dash is no option."""
     return f"https://www.youtube.com/watch?v={video_id}"
-
-
-def _mark_file(folder: Path, video_id: str) -> Path:
-    return folder / ".lost" / f"{video_id}.json"
-
-
-def _read_mark(folder: Path, video_id: str) -> dict[str, Any] | None:
-    if not _ID.fullmatch(video_id) or not _mark_file(folder, video_id).exists():
-        return None
-    mark: dict[str, Any] = read_json(_mark_file(folder, video_id))
-    return mark
