@@ -6,6 +6,7 @@ measured for two sizes of the frame store, each in a process of its own: it must
 
 import argparse
 import io
+import os
 import resource
 import tempfile
 import time
@@ -57,6 +58,7 @@ def measure(name: str, videos: int, device_name: str) -> str:
     device = choose_device(device_name)
     spec = published_spec(name)
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["DVC_ROOT"] = folder  # scratch is there, too, and goes with it
         frames, weights = Path(folder) / "frames", Path(folder) / "weights"
         write_frames(frames, videos)
         torch.manual_seed(0)

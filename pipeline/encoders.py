@@ -235,8 +235,13 @@ def read_spec(folder: Path) -> EncoderSpec:
     path = folder / "encoder.json"
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing; run `dvc repro weights@{folder.name}` first")
-    raw = read_json(path)["spec"]
-    return EncoderSpec(**(raw | {"mean": tuple(raw["mean"]), "std": tuple(raw["std"])}))
+    return rebuilt(read_json(path)["spec"])
+
+
+def rebuilt(raw: Mapping[str, Any]) -> EncoderSpec:
+    """A specification from what JSON has kept of it."""
+    values: dict[str, Any] = {key: tuple(value) if key in ("mean", "std") else value for key, value in raw.items()}
+    return EncoderSpec(**values)
 
 
 def load_encoder(folder: Path) -> Encoder:

@@ -170,6 +170,13 @@ class Generate(Block):
     no_repeat_ngram: Count
 
 
+class Chosen(Block):
+    """How the values of two blocks were chosen, in words, for the report."""
+
+    train: str
+    finetune: str
+
+
 class Study(Block):
     """One complete block of parameters: a dataset, a scale and a protocol."""
 
@@ -183,6 +190,7 @@ class Study(Block):
     train: Train
     finetune: Finetune
     generate: Generate
+    chosen: Chosen
     seeds: Annotated[list[Count], Field(min_length=1)]
     bootstrap_resamples: Positive
 

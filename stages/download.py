@@ -1,6 +1,5 @@
 """Stage `download`: get or draw the videos of the study and write the corpus table. `python -m stages.download`"""
 
-import os
 from pathlib import Path
 
 from pipeline.atomic import write_json, write_text
@@ -16,8 +15,7 @@ METRICS = Path("metrics/corpus.json")
 def main() -> None:
     params = load_params()
     dataset = params.current.dataset
-    workers = params.runtime.workers or len(os.sched_getaffinity(0))
-    write_corpus(get_videos(dataset, workers=workers), CORPUS)
+    write_corpus(get_videos(dataset, workers=params.runtime.processes), CORPUS)
     frame = read_corpus(CORPUS)
     counts = coverage(frame)
     lost = frame[frame["status"] == "failed"]

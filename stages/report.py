@@ -18,7 +18,7 @@ def main() -> None:
     folders = [Path(), Path("table")] if parser.parse_args().table else [Path()]
     params = load_params()
     out = folders[-1] / "reports"
-    print(write_report(folders=folders, out=out, resamples=params.current.bootstrap_resamples))
+    print(write_report(folders=folders, out=out, resamples=params.current.bootstrap_resamples, chosen=params.current.chosen))
     tracking.log_report(study=params.study, folder=out)
 
 

@@ -1,6 +1,5 @@
 """Stage `sample_frames`: evenly spaced frames of every video of the corpus. `python -m stages.sample_frames`"""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,8 @@ STORYBOARDS = Path("metrics/storyboards.json")
 def main() -> None:
     params = load_params()
     settings = params.current.frames
-    workers = params.runtime.workers or len(os.sched_getaffinity(0))
     corpus = read_corpus(CORPUS)
-    metrics = summarise(sample_corpus(corpus, FRAMES, settings=settings, workers=workers), corpus)
+    metrics = summarise(sample_corpus(corpus, FRAMES, settings=settings, workers=params.runtime.processes), corpus)
     write_json(METRICS, metrics)
     store = FrameStore(FRAMES)
     tested = set(corpus.loc[corpus["split"] == "test", "video_id"])

@@ -13,6 +13,7 @@ from PIL import Image
 
 from pipeline.atomic import read_json, write_json, write_text
 from pipeline.metrics import score_row, signature
+from pipeline.params import Chosen
 from pipeline.report.page import write_report
 from pipeline.report.results import Results, load_results
 
@@ -33,6 +34,7 @@ TABLE: dict[str, Described] = {
 SYSTEM_ORDER = ["bart", "t5", "ha", "mffg", "vg_bart", "random_visual", "resnet152", "clipsum", "clipsum_finetuned"]
 FOODS = ("onion", "tomato", "carrot", "garlic", "pepper", "potato", "leek", "mushroom", "courgette", "spinach")
 ACTIONS = ("chop", "fry", "boil", "grate", "bake", "mix", "peel", "roast")
+CHOSEN = Chosen(train="of two rates, by validation", finetune="of three rates, by validation")
 PROTOCOL = {
     "train.epochs": 16, "train.patience": 3, "train.batch_size": 8, "train.accumulation": 2, "train.weight_decay": 1e-5,
     "train.betas": [0.9, 0.999], "train.decay_factor": 0.95, "train.decay_every": 10, "train.clip_norm": 1.0,
@@ -150,7 +152,7 @@ def load(inputs: Path, *, table: bool = False) -> Results:
 
 
 def write(inputs: Path, out: Path, *, table: bool = False) -> Path:
-    write_report(folders=[inputs, inputs / "table"] if table else [inputs], out=out, resamples=200)
+    write_report(folders=[inputs, inputs / "table"] if table else [inputs], out=out, resamples=200, chosen=CHOSEN)
     return out
 
 

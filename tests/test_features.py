@@ -1,5 +1,6 @@
 """From real files to embeddings and padded batches: every file ends as frames or as a row with a reason."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,14 @@ def test_a_killed_extraction_goes_on_after_the_last_shard(tmp_path: Path, monkey
     extract(tmp_path, frames)
     assert calls == ["00000.parquet", "00001.parquet", "00001.parquet"]
     assert sorted(path.name for path in (tmp_path / "features").iterdir()) == ["00000.parquet", "00001.parquet"]
+
+
+def test_pixels_fitted_in_another_way_are_another_file(tmp_path: Path, frames: Path) -> None:
+    spec = weights_folder(tmp_path)[0].spec
+    cut, squashed = (open_pixels(frames, replace(spec, squash=squash)).values.copy() for squash in (False, True))
+    assert cut.shape == squashed.shape and (cut != squashed).any()
+    assert len(list((tmp_path / ".scratch" / "pixels").glob("*.npy"))) == 1, "what nothing reads any more is removed"
+    assert (open_pixels(frames, spec).values == cut).all()
 
 
 def test_features_of_two_towers_or_not_finite_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: Path) -> None:

@@ -15,7 +15,7 @@ from pipeline.report.paper import TABLE_1
 from pipeline.report.protocol import protocol
 from pipeline.report.results import Results
 from pipeline.statistics import Comparison, compare, holm
-from tests.report_inputs import PROTOCOL, add_ablation, change_metrics, load
+from tests.report_inputs import CHOSEN, PROTOCOL, add_ablation, change_metrics, load
 
 
 def sentences(results: Results) -> list[str]:
@@ -190,7 +190,7 @@ def test_the_protocol_says_in_words_what_the_paper_leaves_out(inputs: Path) -> N
     results = load(inputs)
     tuned, frozen, text_only = (results.find(name) for name in ("clipsum_finetuned", "clipsum", "bart"))
     assert tuned is not None and frozen is not None and text_only is not None
-    pairs = dict(protocol(tuned))
+    pairs = dict(protocol(tuned, CHOSEN))
     assert "image tower (400,000 parameters: transformer.resblocks.2)" in pairs["Trained"]
     assert pairs["Rates"] == "pretrained text model 0.001; new layers 0.0005; image tower 0.0001"
     assert pairs["Batch"].endswith("16 videos a step")
@@ -199,10 +199,12 @@ def test_the_protocol_says_in_words_what_the_paper_leaves_out(inputs: Path) -> N
     assert pairs["Chosen"].startswith("the epoch with the best validation ROUGE-2: 4, 4")
     assert pairs["Validation ROUGE-2 by epoch"].count(",") == 8, "every epoch of both seeds"
     assert "no warm-up" in pairs["Schedule"]
-    assert "stored once" in dict(protocol(frozen))["Frozen"]
+    how = pairs["How settings were chosen"]
+    assert how == "of two rates, by validation; image tower: of three rates, by validation; in this run the epoch alone"
+    assert "stored once" in dict(protocol(frozen, CHOSEN))["Frozen"]
     change_metrics(inputs, "bart", lambda value: value["parameters"].update(total=1_204_480))
     bart = load(inputs).find("bart")
-    assert bart is not None and dict(protocol(bart))["Frozen"] == "nothing"
+    assert bart is not None and dict(protocol(bart, CHOSEN))["Frozen"] == "nothing"
 
 
 def test_a_floor_competes_with_nobody(inputs: Path) -> None:

@@ -52,7 +52,7 @@ METRIC_FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "split": (lambda value: value.update(split="validation"), "'clipsum': split is 'validation', row 'bart' has 'test'"),
     "study": (lambda value: value.update(study="youcook2"), "'clipsum': study"),
     "scale": (lambda value: value.update(scale="full"), "'clipsum': scale"),
-    "n": (lambda value: value.update(n_videos=11), "'clipsum': n_videos is 11"),
+    "n": (lambda value: value.update(n_videos=11), "'clipsum': predictions of 12 videos, its metrics of 11"),
     "seeds": (lambda value: value.update(seeds=[0, 1, 2]), "'clipsum': seeds"),
     "scorer": (lambda value: value["signature"].update(rouge1="another"), "'clipsum': signature"),
     "name": (lambda value: value.update(row="klipsum"), "clipsum.json: describes row 'klipsum'"),
@@ -105,7 +105,7 @@ def test_a_row_in_both_folders_is_refused(inputs: Path) -> None:
 
 def test_rows_of_the_table_must_agree_with_those_of_the_demo(inputs: Path) -> None:
     change_metrics(inputs / "table", "random_visual", lambda value: value.update(n_videos=11))
-    with pytest.raises(ValueError, match="'random_visual': n_videos is 11, row 'bart' has 12"):
+    with pytest.raises(ValueError, match="'random_visual': predictions of 12 videos, its metrics of 11"):
         load(inputs, table=True)
 
 

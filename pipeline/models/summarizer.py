@@ -20,7 +20,7 @@ from transformers import AutoConfig, AutoModelForSeq2SeqLM, PreTrainedTokenizerB
 from transformers.modeling_outputs import BaseModelOutput
 
 from pipeline.atomic import read_json, replacing, write_json
-from pipeline.encoders import Encoder, EncoderSpec, build_tower
+from pipeline.encoders import Encoder, build_tower, rebuilt
 from pipeline.params import Generate, Model
 
 IGNORED = -100  # label of padding, which cross-entropy leaves out
@@ -227,8 +227,7 @@ def tower_of(architecture: Architecture) -> Encoder | None:
     """The tower inside a fine-tuned system, with random weights and its last blocks trainable."""
     if architecture.tower is None:
         return None
-    raw = architecture.tower
-    spec = EncoderSpec(**(raw | {"mean": tuple(raw["mean"]), "std": tuple(raw["std"])}))
+    spec = rebuilt(architecture.tower)
     encoder = Encoder(spec, build_tower(spec))
     encoder.train_last_blocks(architecture.trainable_blocks)
     return encoder

@@ -39,7 +39,9 @@ class Tested:
 
 @dataclass(frozen=True)
 class Evidence:
-    """`clipsum` minus every other row, by row and metric. Empty without `clipsum`."""
+    """`clipsum` minus every other row, by row and metric; for a control, the system that it controls minus it. Empty without
+    `clipsum`.
+    """
 
     tested: dict[str, dict[str, Tested]]
 
@@ -55,12 +57,17 @@ def significant(found: Comparison, p: float) -> bool:
 
 
 def gather_evidence(results: Results, *, resamples: int) -> Evidence:
-    """Compare every row with `clipsum` on the same videos; controls share its checkpoints."""
+    """Compare every row with `clipsum` on the same videos, and controls with their own systems, whose checkpoints they share."""
     reference = results.find(REFERENCE)
     others = [row for row in results.rows if row.name != REFERENCE] if reference is not None else []
+    bases = [results.find(row.metrics.control_of or REFERENCE) for row in others]
     tested: dict[str, dict[str, Tested]] = {row.name: {} for row in others}
     for metric in COMPARED:
-        found = [difference(reference, row, metric, resamples=resamples) for row in others if reference is not None]
+        found = [
+            difference(base, row, metric, resamples=resamples)
+            for base, row in zip(bases, others, strict=True)
+            if base is not None
+        ]
         corrected = holm([each.p for each in found])
         for row, each, p in zip(others, found, corrected, strict=True):
             tested[row.name][metric] = Tested(each, p)
@@ -98,19 +105,20 @@ def looks(results: Results, evidence: Evidence) -> list[str]:
         if reference is None or first is None or second is None:
             continue
         title = reference.metrics.title
+        controlled = results.find(row.metrics.control_of) if row.metrics.control_of is not None else None
         figures = (
             f"{signed(first.found)} ROUGE-1 (corrected p {p_text(first.p)}) and "
             f"{signed(second.found)} ROUGE-2 ({p_text(second.p)})"
         )
         direction = _common(first, second)
-        if row.metrics.control_of == REFERENCE:
+        if controlled is not None:
             action, use = CONTROLS[row.metrics.visual]
             verdict = {
                 1: f"the summaries depend on {use}",
                 0: f"this does not hurt measurably, so there is no evidence that the summaries use {use}",
                 -1: f"the scores rise, so this system is better off without {use}",
             }[direction]
-            sentences.append(f"{action} {title} costs it {figures}: {verdict}.")
+            sentences.append(f"{action} {controlled.metrics.title} costs it {figures}: {verdict}.")
         elif row.metrics.visual == "none" and row.metrics.kind == "system":
             verdict = {
                 1: "it scores higher; whether for what the frames show, the controls and random features tell",
@@ -118,7 +126,8 @@ def looks(results: Results, evidence: Evidence) -> list[str]:
                 -1: "it scores lower than a system without frames",
             }[direction]
             sentences.append(f"{title} minus {row.metrics.title}, which sees no frames: {figures}: {verdict}.")
-    missing = [control for control in CONTROLS if control not in {row.metrics.visual for row in results.rows}]
+    run = {row.metrics.visual for row in results.rows if row.metrics.control_of == REFERENCE}
+    missing = [control for control in CONTROLS if control not in run]
     if missing and reference is not None:
         sentences.append(f"Controls not run: {', '.join(missing)}.")
     return sentences

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.metrics import TITLES
+from pipeline.params import Chosen
 from pipeline.report import ablations, browser, figures, paper, tables
 from pipeline.report.claims import MARGIN, claims
-from pipeline.report.evidence import COMPARED, Evidence, gather_evidence, headline, looks, number, p_text, signed
+from pipeline.report.evidence import COMPARED, REFERENCE, Evidence, gather_evidence, headline, looks, number, p_text, signed
 from pipeline.report.protocol import protocol
 from pipeline.report.results import Results, Row, load_results
 from pipeline.shards import publish
@@ -21,13 +22,13 @@ from pipeline.shards import publish
 WITHOUT_SCRIPT = 6  # videos shown to readers without JavaScript
 
 
-def write_report(*, folders: Sequence[Path], out: Path, resamples: int) -> str:
+def write_report(*, folders: Sequence[Path], out: Path, resamples: int, chosen: Chosen) -> str:
     """Check the results in `folders` (each with metrics/ and predictions/), then replace the folder `out` as a whole.
 
     Returns the plain-text table. The folder has `table.md`, `.csv`, `.tex` and `.txt`, `conventions.md`, `ablations.md`,
     `ablations.csv` and, if any was run, `ablations.svg`, `index.html`, `scores.svg`, `curves.svg` if any row has a history, and
-    `scores.json` and `curves.csv` for DVC's own comparisons. The same inputs give the same bytes. Inconsistent inputs are a
-    `ValueError` and leave `out` as it was.
+    `scores.json` and `curves.csv` for DVC's own comparisons. `chosen` says how settings were chosen. The same inputs give the
+    same bytes. Inconsistent inputs are a `ValueError` and leave `out` as it was.
     """
     results = load_results(folders)
     lines = ablations.ablation_lines(results, resamples=resamples)
@@ -45,7 +46,7 @@ def write_report(*, folders: Sequence[Path], out: Path, resamples: int) -> str:
         "scores.json": tables.headline_scores(results),
         "curves.csv": tables.curves(results),
         "scores.svg": drawn.scores,
-        "index.html": render_page(results, lines, drawn, resamples=resamples),
+        "index.html": render_page(results, lines, drawn, resamples=resamples, chosen=chosen),
     }
     files |= {f"{name}.svg": svg for name, svg in (("curves", drawn.curves), ("ablations", drawn.ablations)) if svg is not None}
     folder = out.with_name(f".{out.name}.new")
@@ -66,7 +67,7 @@ class Drawn:
     ablations: str | None
 
 
-def render_page(results: Results, lines: Sequence[ablations.Line], drawn: Drawn, *, resamples: int) -> str:
+def render_page(results: Results, lines: Sequence[ablations.Line], drawn: Drawn, *, resamples: int, chosen: Chosen) -> str:
     """The page as one HTML text without any outside resource."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -111,7 +112,7 @@ def render_page(results: Results, lines: Sequence[ablations.Line], drawn: Drawn,
         corpus=results.corpus,
         frames=results.frames,
         notes=_lines(results.frames.notes) if results.frames else [],
-        protocols=[(row.metrics.title, pairs) for row in results.trained if (pairs := protocol(row))],
+        protocols=[(row.metrics.title, pairs) for row in results.trained if (pairs := protocol(row, chosen))],
         signatures=[(TITLES.get(name, name), _plain(value)) for name, value in shared.signature.items()],
         paper_label=paper.LABEL,
     )
@@ -162,7 +163,9 @@ def _differences(results: Results, evidence: Evidence) -> list[dict[str, Any]]:
                 )
                 for each in (tested[metric] for metric in COMPARED)
             ]
-            lines.append({"title": row.metrics.title, "kind": row.metrics.kind, "cells": cells})
+            apart = row.metrics.control_of not in (None, REFERENCE)
+            title = f"{row.metrics.title} (its own system minus it)" if apart else row.metrics.title
+            lines.append({"title": title, "kind": row.metrics.kind, "cells": cells})
     return lines
 
 

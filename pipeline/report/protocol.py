@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from pipeline.params import Chosen
 from pipeline.report.results import Row
 
 GROUPS = {"pretrained": "pretrained text model", "new": "new layers", "tower": "image tower"}
 
 
-def protocol(row: Row) -> list[tuple[str, str]]:
+def protocol(row: Row, chosen: Chosen) -> list[tuple[str, str]]:
     """Pairs of a topic and a sentence. Topics whose parameters a row lacks are left out."""
     metrics = row.metrics
     values = metrics.protocol
@@ -15,7 +16,7 @@ def protocol(row: Row) -> list[tuple[str, str]]:
         return []
     train = {key.removeprefix("train."): value for key, value in values.items() if key.startswith("train.")}
     epochs = {seed: len(history) for seed, history in metrics.history.items()}
-    chosen = {seed: choice.best_epoch for seed, choice in metrics.selection.items()}
+    best_epochs = {seed: choice.best_epoch for seed, choice in metrics.selection.items()}
     best = {seed: choice.val_rouge2 for seed, choice in metrics.selection.items()}
     pairs = [
         ("Trained", _trained(row)),
@@ -42,11 +43,16 @@ def protocol(row: Row) -> list[tuple[str, str]]:
             f"at most {train['epochs']} epochs, or {train['patience']} without a better validation ROUGE-2 "
             f"(beams: {train['validation_beams']}); run: {_by_seed(epochs)}",
         ),
-        ("Chosen", f"the epoch with the best validation ROUGE-2: {_by_seed(chosen)}, with {_by_seed(best, digits=1)}"),
+        ("Chosen", f"the epoch with the best validation ROUGE-2: {_by_seed(best_epochs)}, with {_by_seed(best, digits=1)}"),
         ("Validation ROUGE-2 by epoch", _curves(row)),
-        ("Search", "none in this run: every value is the one in params.yaml; the epoch alone is chosen here"),
+        ("How settings were chosen", _search(row, chosen)),
     ]
     return [(topic, text) for topic, text in pairs if text]
+
+
+def _search(row: Row, chosen: Chosen) -> str:
+    tower = f"; image tower: {chosen.finetune}" if row.metrics.tuning == "finetuned" else ""
+    return f"{chosen.train}{tower}; in this run the epoch alone"
 
 
 def _trained(row: Row) -> str:

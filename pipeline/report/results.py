@@ -18,7 +18,7 @@ from pipeline.report.schema import Block, CorpusSummary, Cost, Costs, FramesSumm
 from pipeline.statistics import Floats
 
 ROW_ORDER = tuple(SYSTEMS)
-SHARED = ("study", "scale", "split", "n_videos", "seeds", "signature")
+SHARED = ("study", "scale", "split", "seeds", "signature")
 COLUMNS = ("video_id", "seed", "prediction", "reference")
 _TOLERANCE = 0.01  # ROUGE points between a stored and a recomputed mean
 
