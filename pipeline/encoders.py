@@ -188,6 +188,8 @@ def normalise(spec: EncoderSpec, pixels_B3HW: "torch.Tensor") -> "torch.Tensor":
 
 def build_tower(spec: EncoderSpec) -> "torch.nn.Module":
     """The architecture with random weights."""
+    import torch
+
     if spec.library == "open_clip":
         visual: torch.nn.Module = build_clip(spec).visual  # type: ignore[assignment]
         return visual
@@ -196,7 +198,7 @@ def build_tower(spec: EncoderSpec) -> "torch.nn.Module":
     import timm
 
     module: torch.nn.Module = timm.create_model(spec.architecture, pretrained=False, num_classes=0, **spec.arguments)
-    return module
+    return module.to(memory_format=torch.channels_last)  # convolutions are a quarter faster so
 
 
 def _blip() -> "torch.nn.Module":
