@@ -40,14 +40,14 @@ demo: setup ## run the whole pipeline on the embedded default and show the table
 	@echo "Report:     $(CURDIR)/reports/index.html   (open it in a browser)"
 	@echo "MLflow UI:  make ui                        (then http://127.0.0.1:$(PORT))"
 
-table: setup ## the paper's whole table, every row and control (TABLE_MINUTES minutes on two cores after `make demo`)
+table: setup ## the paper's whole table, every row and control (10 minutes on two cores after `make demo`)
 	dvc repro table/dvc.yaml
 	@echo
 	@cat table/reports/table.txt
 	@echo
 	@echo "Report:     $(CURDIR)/table/reports/index.html"
 
-ablations: setup ## Table 2 and what it omits, as queued DVC experiments; goes on where it stopped (ABLATION_MINUTES minutes on two cores)
+ablations: setup ## Table 2 and what it omits, as queued DVC experiments; goes on where it stopped (15 minutes on two cores)
 	python -m stages.ablations
 	dvc repro --single-item report
 	@if dvc status --quiet table/dvc.yaml:costs; then dvc repro --single-item table/dvc.yaml:report; \

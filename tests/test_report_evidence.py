@@ -3,6 +3,7 @@
 import csv
 import io
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from pipeline.atomic import read_json, write_json
 from pipeline.report.ablations import ablation_lines, comma_separated, markdown
 from pipeline.report.claims import OPEN, Verdict, claims, judge, judge_small
-from pipeline.report.evidence import gather_evidence, headline, looks
+from pipeline.report.evidence import Evidence, gather_evidence, headline, looks
 from pipeline.report.paper import TABLE_1
 from pipeline.report.protocol import protocol
 from pipeline.report.results import Results
@@ -66,6 +67,14 @@ def test_a_control_that_changes_nothing_is_no_evidence_and_the_page_says_so(inpu
     control = sentences(load(inputs))[-2]
     assert "costs it +0.00 [+0.00, +0.00] ROUGE-1" in control
     assert "does not hurt measurably, so there is no evidence that the summaries use what the frames show" in control
+
+
+def test_a_control_that_hurts_but_for_the_correction_is_left_open(inputs: Path) -> None:
+    results = load(inputs)
+    evidence = gather_evidence(results, resamples=300)
+    tested = {row: {metric: replace(each, p=0.2) for metric, each in metrics.items()} for row, metrics in evidence.tested.items()}
+    control = next(text for text in looks(results, Evidence(tested)) if text.startswith("Showing another"))
+    assert control.endswith("so it remains open whether the summaries use what the frames show.")
 
 
 def found(mean: float, low: float, high: float) -> Comparison:

@@ -15,6 +15,7 @@ REFERENCE = "clipsum"
 LEVEL = 0.05
 _SEED = 0  # of the resamples
 _MINUS = "−"
+_OPEN = "an interval excludes zero, but not after correction for the number of comparisons, so it remains open"
 # What each control takes away, and what follows if that does no harm.
 CONTROLS = {
     "swapped": ("Showing another video's frames to", "what the frames show"),
@@ -111,6 +112,7 @@ def looks(results: Results, evidence: Evidence) -> list[str]:
             f"{signed(second.found)} ROUGE-2 ({p_text(second.p)})"
         )
         direction = _common(first, second)
+        hint = direction == 0 and (first.found.excludes_zero or second.found.excludes_zero)
         if controlled is not None:
             action, use = CONTROLS[row.metrics.visual]
             verdict = {
@@ -118,6 +120,8 @@ def looks(results: Results, evidence: Evidence) -> list[str]:
                 0: f"this does not hurt measurably, so there is no evidence that the summaries use {use}",
                 -1: f"the scores rise, so this system is better off without {use}",
             }[direction]
+            if hint:
+                verdict = f"{_OPEN} whether the summaries use {use}"
             sentences.append(f"{action} {controlled.metrics.title} costs it {figures}: {verdict}.")
         elif row.metrics.visual == "none" and row.metrics.kind == "system":
             verdict = {
@@ -125,6 +129,8 @@ def looks(results: Results, evidence: Evidence) -> list[str]:
                 0: "no gain over a system without frames is shown",
                 -1: "it scores lower than a system without frames",
             }[direction]
+            if hint:
+                verdict = f"{_OPEN} which scores higher"
             sentences.append(f"{title} minus {row.metrics.title}, which sees no frames: {figures}: {verdict}.")
     run = {row.metrics.visual for row in results.rows if row.metrics.control_of == REFERENCE}
     missing = [control for control in CONTROLS if control not in run]
