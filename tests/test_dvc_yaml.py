@@ -126,6 +126,16 @@ def test_every_parameter_is_used_by_a_stage(study: str) -> None:
     assert present == used
 
 
+def test_the_encoder_under_study_is_read_by_the_rows_under_study_and_their_controls_alone() -> None:
+    for file in STAGES:
+        rows = load(file)["stages"]["evaluate"]["foreach"]
+        trained = load(file)["stages"]["train"]["foreach"]
+        studied = {name for name, row in (trained | rows).items() if "${encoder}" in str(row)}
+        expected = {name for name in trained | rows if name.startswith("clipsum")}
+        assert studied == expected
+        assert all(row["trained"] == "models/clipsum" for name, row in rows.items() if name in expected - trained.keys())
+
+
 def test_no_stage_lists_how_to_run() -> None:
     for file, stages in STAGES.items():
         assert "runtime" not in "".join(parameter for stage in stages for parameter in definition(stage, file).get("params", []))

@@ -17,7 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
-STAGES = 19
+STAGES = 16  # all but those of row resnet152 and of the control, left out to save time; test_dvc_yaml.py looks at them
 TINY = {
     "dataset": {"train": 12, "validation": 4, "test": 4, "width": 96, "height": 72},
     "pretrain": {"pictures": 160, "clip_epochs": 1, "resnet_epochs": 1, "recipes": 20, "bart_epochs": 1, "vocabulary": 400},
@@ -51,6 +51,11 @@ class Project:
         (folder / "data" / "inputs" / "tiny").mkdir()
         (folder / "data" / "inputs" / "tiny" / "README.md").write_text("nothing to supply\n")
         self.edit("params.yaml", make_tiny)
+        stages = (folder / "dvc.yaml").read_text()
+        fewer = re.sub(r"\n      resnet152:\n.*?(?=\n      clipsum:\n)", "", stages, count=1, flags=re.DOTALL)
+        fewest = re.sub(r"\n      clipsum_swapped:\n.*?(?=\n    do:\n)", "", fewer, count=1, flags=re.DOTALL)
+        assert len({stages, fewer, fewest}) == 3
+        (folder / "dvc.yaml").write_text(fewest)
         self.run("git", "init", "-q")
         self.run("git", "add", "-A")
         self.run("git", "commit", "-qm", "copy")
@@ -114,8 +119,7 @@ def stages(kind: str, *rows: str) -> set[str]:
 
 
 STUDIED = ("clipsum", "clipsum_finetuned")
-CONTROL = "clipsum_swapped"
-ROWS = ("bart", "resnet152", *STUDIED)
+ROWS = ("bart", *STUDIED)
 STUDY = ("studies", "tiny")
 REPORTING = {"costs", "report"}
 
@@ -127,16 +131,16 @@ def test_a_change_re_runs_what_it_touches_and_nothing_else(project: Project) -> 
     assert project.repro() == set()
 
     project.edit("params.yaml", set_value("encoder", value="resnet152"))
-    assert project.repro() == stages("train", *STUDIED) | stages("evaluate", *STUDIED, CONTROL) | REPORTING
+    assert project.repro() == stages("train", *STUDIED) | stages("evaluate", *STUDIED) | REPORTING
     project.edit("params.yaml", set_value("encoder", value="clip_vit_b32"))
     assert project.repro() == set(), "switching back takes the results of before"
 
     for keys, expected in (
         (("train", "lr_new"), stages("train", *ROWS)),
-        (("generate", "beams"), stages("train", *ROWS) | stages("evaluate", *ROWS, CONTROL) | {"costs"}),
-        (("model", "fusion_layer"), stages("train", "resnet152", *STUDIED)),
+        (("generate", "beams"), stages("train", *ROWS) | stages("evaluate", *ROWS) | {"costs"}),
+        (("model", "fusion_layer"), stages("train", *STUDIED)),
         (("finetune", "lr_tower"), {"train@clipsum_finetuned"}),
-        (("bootstrap_resamples",), stages("evaluate", *ROWS, CONTROL) | {"floors", "report"}),
+        (("bootstrap_resamples",), stages("evaluate", *ROWS) | {"floors", "report"}),
     ):
         before = project.value(*STUDY, *keys)
         project.edit("params.yaml", set_value(*STUDY, *keys, value=before + 1))
@@ -148,8 +152,8 @@ def test_a_change_re_runs_what_it_touches_and_nothing_else(project: Project) -> 
     assert project.repro() == (
         {"sample_frames", "extract_features@clip_vit_b32", "extract_features@resnet152"}
         | REPORTING
-        | stages("train", "resnet152", *STUDIED)
-        | stages("evaluate", "resnet152", *STUDIED, CONTROL)
+        | stages("train", *STUDIED)
+        | stages("evaluate", *STUDIED)
     ), "all that looks at frames, and not the text-only row"
 
 
