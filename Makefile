@@ -70,7 +70,7 @@ ui: setup ## browse runs, curves and artifacts in MLflow; PORT=5000
 
 summaries: setup ## have reference summaries written by a chat endpoint (OPENAI_API_KEY), with a page to review them; STUDY=youcook2
 	python -m stages.summaries --study $(STUDY)
-	dvc add --quiet data/inputs/$(STUDY)/summaries.jsonl
+	dvc add --quiet "$$(python -c 'from pipeline.params import load_params as p; print(p().studies["$(STUDY)"].dataset.folder)')/summaries.jsonl"
 
 text-smoke: setup ## the text side of YouCook2 at mini size, on real annotations and transcripts (minutes)
 	dvc exp run -S study=youcook2_text_smoke floors evaluate@bart

@@ -68,8 +68,8 @@ def generate_summaries(steps: Mapping[str, Sequence[str]], path: Path, *, settin
                 "video_id": video_id, "summary": text, "generated": text, "source_sha256": source, "model": settings.model,
                 "question": keys[video_id],
             }  # fmt: skip
-        else:
-            lines.pop(video_id, None)  # an answer to another question
+        elif video_id in lines:
+            failed[video_id] += "; the file keeps what was written for an earlier question"
     write_lines(path, lines)
     return failed
 

@@ -192,7 +192,7 @@ class Study(Block):
     generate: Generate
     chosen: Chosen
     seeds: Annotated[list[Count], Field(min_length=1)]
-    bootstrap_resamples: Positive
+    bootstrap_resamples: Annotated[int, Field(ge=100)]  # fewer cannot tell the 2.5th percentile
 
     @model_validator(mode="after")
     def _check(self) -> "Study":

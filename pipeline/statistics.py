@@ -95,7 +95,8 @@ class Resampled:
     def freedom(self) -> float:
         """Satterthwaite's degrees of freedom of the figures' variance, the part due to videos taken as known."""
         known = sum(variance**2 / freedom for variance, freedom in self.seed_variances)
-        return float(self.figures.var()) ** 2 / known if known > _TINY**2 else math.inf
+        total = float(self.figures.var())
+        return total**2 / known if known > _TINY**2 and total > _TINY**2 else math.inf
 
     def stretched(self) -> Floats:
         """The figures, as far from their mean as Student's t is wider than the normal distribution at `LEVEL`."""

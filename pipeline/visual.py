@@ -6,7 +6,9 @@ Shapes: N frames of all videos, B videos of a batch, M frames of the longest, D 
 """
 
 import os
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from tqdm import tqdm
 from pipeline.encoders import EncoderSpec
 from pipeline.features import frame_shards, frames_per_video, pixel_batches, read_footer
 from pipeline.shards import code_digest, file_sha256, fingerprint
+
+_STALE_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def open_features(folder: Path) -> VisualStore:
 def open_pixels(frames: Path, spec: EncoderSpec) -> VisualStore:
     """The frames as `spec`'s encoder wants them, decoded once into a memory-mapped scratch file shared by all seeds.
 
-    Files of other frames or other preprocessing are removed.
+    Files of other frames or other preprocessing that nobody has opened for a day are removed.
     """
     shards = frame_shards(frames)
     fitted = (spec.image_size, spec.resize_to, spec.interpolation, spec.squash)
@@ -82,9 +86,14 @@ def open_pixels(frames: Path, spec: EncoderSpec) -> VisualStore:
     ids = pa.concat_tables(pq.read_table(shard, columns=["video_id"]) for shard in shards).column("video_id")
     with FileLock(path.with_suffix(".lock")):
         if not path.exists():
-            for other in path.parent.glob("*.npy"):  # a process that has mapped one keeps it
-                other.unlink(missing_ok=True)
+            for other in path.parent.glob(
+                "*.npy"
+            ):  # experiments side by side have one each; a process that has mapped one keeps it
+                with suppress(FileNotFoundError):
+                    if time.time() - other.stat().st_mtime > _STALE_SECONDS:
+                        other.unlink()
             _write_pixels(path, shards, spec, rows=len(ids))
+        path.touch()
         values = np.load(path, mmap_mode="r")
     return _store(values, ids, max_frames=frames_per_video(frames), footer={})
 

@@ -57,7 +57,7 @@ def check_place(name: str, path: Path, *, study: str) -> None:
     inputs = Path("data/inputs") / study
     if not path.resolve().is_relative_to(inputs.resolve()):
         raise ValueError(
-            f"ready_features.{name}.path: {path} is not in {inputs}, where DVC notices a change; put it, or link it, there"
+            f"ready_features.{name}.path: {path} is not in {inputs}, where DVC notices a change; put it there, no link"
         )
 
 

@@ -1,5 +1,6 @@
 """From real files to embeddings and padded batches: every file ends as frames or as a row with a reason."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,8 +122,14 @@ def test_pixels_fitted_in_another_way_are_another_file(tmp_path: Path, frames: P
     spec = weights_folder(tmp_path)[0].spec
     cut, squashed = (open_pixels(frames, replace(spec, squash=squash)).values.copy() for squash in (False, True))
     assert cut.shape == squashed.shape and (cut != squashed).any()
-    assert len(list((tmp_path / ".scratch" / "pixels").glob("*.npy"))) == 1, "what nothing reads any more is removed"
+    stored = sorted((tmp_path / ".scratch" / "pixels").glob("*.npy"))
+    assert len(stored) == 2, "experiments side by side leave each other's alone"
+    for path in stored:
+        os.utime(path, (1, 1))
     assert (open_pixels(frames, spec).values == cut).all()
+    open_pixels(frames, replace(spec, interpolation="bilinear"))
+    assert len(list((tmp_path / ".scratch" / "pixels").glob("*.npy"))) == 2, "what nobody has opened for a day is removed"
+    assert (open_pixels(frames, replace(spec, squash=True)).values == squashed).all(), "and made again when it is wanted"
 
 
 def test_features_of_two_towers_or_not_finite_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: Path) -> None:

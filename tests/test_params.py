@@ -40,6 +40,7 @@ def test_the_committed_file_is_valid_and_reads_numbers_as_yaml_1_2_does() -> Non
         (("studies", "kitchen", "seeds"), [0, 0], "seeds [0, 0] repeat a value"),
         (("studies", "kitchen", "scale"), "full", "scale 'full' takes published weights: set `pretrain: null`"),
         (("studies", "my_videos", "generate", "beams"), 0, "studies.my_videos.generate.beams: "),
+        (("studies", "kitchen", "bootstrap_resamples"), 1, "studies.kitchen.bootstrap_resamples: "),
         (("studies", "kitchen", "model", "pooling"), "max", "studies.kitchen.model.pooling: "),
         (("studies", "kitchen", "model", "fusion"), "late", "studies.kitchen.model.fusion: "),
         (("studies", "kitchen", "model", "temporal"), 1, "studies.kitchen.model.temporal: "),

@@ -87,6 +87,12 @@ def test_degrees_of_freedom_by_hand() -> None:
     assert wide.stretched() == pytest.approx(figures * 4.3027 / 1.9600, rel=1e-3)  # Student's t and normal, 97.5 %
 
 
+def test_one_resample_is_no_division_by_zero() -> None:
+    rng = np.random.default_rng(0)
+    found = compare(rng.normal(size=(3, 20)), rng.normal(size=(3, 20)), resamples=1, seed=0)
+    assert math.isfinite(found.p_bootstrap) and found.ci95_low == found.ci95_high
+
+
 def test_p_values_are_small_for_a_real_difference_and_uniform_without_one() -> None:
     generator = np.random.default_rng(6)
     base = generator.normal(30, 10, size=100)

@@ -133,6 +133,21 @@ def test_the_file_alone_is_enough_not_to_pay_twice(endpoint: str, tmp_path: Path
     assert len(Endpoint.asked) == 1, "a changed source is another question"
 
 
+def test_what_was_written_stays_when_another_question_fails(endpoint: str, tmp_path: Path) -> None:
+    generate(tmp_path, chat(endpoint))
+    before = read_lines(tmp_path / "summaries.jsonl")
+    Endpoint.trouble = {"vegetable 6.": [500] * 9}
+    failed = generate(tmp_path, chat(endpoint, prompt="Say shortly: {steps}"))
+    assert list(failed) == ["video06"]
+    assert "InternalServerError" in failed["video06"] and "for an earlier question" in failed["video06"]
+    lines = read_lines(tmp_path / "summaries.jsonl")
+    assert lines["video06"] == before["video06"]
+    assert lines["video05"]["summary"].startswith("Summary: Say shortly")
+    Endpoint.trouble, Endpoint.asked = {}, []
+    assert generate(tmp_path, chat(endpoint, prompt="Say shortly: {steps}")) == {}
+    assert len(Endpoint.asked) == 1, "it alone is asked again"
+
+
 def test_concurrency_is_bounded(endpoint: str, tmp_path: Path) -> None:
     Endpoint.delay = 0.05
     generate(tmp_path, chat(endpoint, concurrency=2))

@@ -34,6 +34,7 @@ _REASONS = (  # what yt-dlp says, our reason, and whether another try is pointle
 REFUSALS = ("too many requests", "sign-in demanded: give cookies")  # of the site to us, not of a video
 GIVE_UP = 3  # refusals in a row
 RUNTIMES = ("deno", "node", "bun")
+_NOT_TRIED: dict[str, Any] = {"reason": "not tried"}
 
 
 @dataclass(frozen=True)
@@ -55,17 +56,22 @@ def fetch_videos(video_ids: Sequence[str], folder: Path, *, settings: YouTube) -
     """Download the videos to `folder/<id>.<ext>`; returns a reason for every id that was lost.
 
     A loss is kept in `folder/.lost/<id>.json`. One that will not change (removed, private, blocked, longer than `max_seconds`) is
-    not tried again by a later call; delete its file to have it tried. When the site refuses `GIVE_UP` requests in a row, the
-    rest is left for a later call. Raises `RuntimeError` where yt-dlp is not installed.
+    not tried again by a later call; delete its file to have it tried. Raises `RuntimeError` where yt-dlp is not installed, and
+    when the site has refused `GIVE_UP` requests in a row: then nobody asks for the rest, and a later call goes on there.
     """
-    return _fetch_all(video_ids, folder, _download, settings=settings, suffix="", title="fetch videos")
+    return _fetch_all(
+        video_ids, folder, _download, settings=settings, suffix="", title="fetch videos", instead="videos.youtube: false"
+    )
 
 
 def fetch_subtitles(video_ids: Sequence[str], folder: Path, *, settings: YouTube) -> dict[str, str]:
     """Download English subtitles to `folder/<id>.en.vtt`, apart from the videos, which are none the worse without; returns and
     raises as `fetch_videos`, with marks called `<id>.subtitles.json`.
     """
-    return _fetch_all(video_ids, folder, _download_subtitles, settings=settings, suffix=".subtitles", title="fetch subtitles")
+    return _fetch_all(
+        video_ids, folder, _download_subtitles, settings=settings, suffix=".subtitles", title="fetch subtitles",
+        instead="subtitles: false",
+    )  # fmt: skip
 
 
 def why_lost(message: str) -> tuple[str, bool]:
@@ -91,7 +97,7 @@ class _Manners:
 
 
 def _fetch_all(
-    video_ids: Sequence[str], folder: Path, download: Download, *, settings: YouTube, suffix: str, title: str
+    video_ids: Sequence[str], folder: Path, download: Download, *, settings: YouTube, suffix: str, title: str, instead: str
 ) -> dict[str, str]:
     try:
         import yt_dlp  # noqa: F401
@@ -116,7 +122,7 @@ def _fetch_all(
         if mark is not None and mark["permanent"] and settings.max_seconds <= mark.get("max_seconds", settings.max_seconds):
             return dict(mark)
         if manners.refused >= GIVE_UP:
-            return {"reason": f"not tried: {GIVE_UP} requests in a row were refused; run it again later"}
+            return _NOT_TRIED
         mark = _fetch_one(video_id, folder, download, settings)
         if mark is None:
             mark_file.unlink(missing_ok=True)
@@ -126,6 +132,7 @@ def _fetch_all(
         return mark
 
     lost: dict[str, str] = {}
+    not_tried = 0
     with (
         ThreadPoolExecutor(settings.workers) as pool,
         tqdm(total=len(video_ids), unit="video", desc=title, disable=None) as bar,
@@ -134,6 +141,14 @@ def _fetch_all(
             bar.update()
             if mark is not None:
                 lost[video_id] = str(mark["reason"])
+            not_tried += mark is _NOT_TRIED
+    if not_tried:
+        refusals = sorted(set(lost.values()) & set(REFUSALS))
+        raise RuntimeError(
+            f"{title}: YouTube refused {GIVE_UP} requests in a row ({', '.join(refusals)}), so {not_tried} of {len(video_ids)} "
+            "were not asked for. What came is kept: wait an hour or more, or set dataset.videos.cookies, and run this again. To do "
+            f"without the rest, set {instead}"
+        )
     return lost
 
 
