@@ -146,8 +146,8 @@ def _fetch_all(
         refusals = sorted(set(lost.values()) & set(REFUSALS))
         raise RuntimeError(
             f"{title}: YouTube refused {GIVE_UP} requests in a row ({', '.join(refusals)}), so {not_tried} of {len(video_ids)} "
-            "were not asked for. What came is kept: wait an hour or more, or set dataset.videos.cookies, and run this again. To do "
-            f"without the rest, set {instead}"
+            "were not asked for. What came is kept: wait an hour or more, or set dataset.videos.cookies, and run this again. "
+            f"To do without the rest, set {instead}"
         )
     return lost
 
