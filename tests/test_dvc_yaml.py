@@ -1,6 +1,9 @@
 """`dvc.yaml` and `table/dvc.yaml` say what stages really depend on: code by imports, parameters by use."""
 
 import ast
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +170,30 @@ def test_pipeline_never_imports_stages() -> None:
                 else []
             )
             assert not any(module.split(".")[0] == "stages" for module in modules), path
+
+
+def test_what_is_added_in_a_studys_inputs_is_seen_by_dvc_and_hidden_from_git(tmp_path: Path) -> None:
+    """DVC asks another implementation of .gitignore than git does. What it does not see, `dvc exp run` removes."""
+
+    def run(*command: str) -> str:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("git", "init", "-q")
+    run(sys.executable, "-m", "dvc", "init", "-q")
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    summaries = tmp_path / "data" / "inputs" / "youcook2" / "summaries.jsonl"
+    videos = tmp_path / "data" / "inputs" / "my_videos" / "videos"
+    videos.mkdir(parents=True)
+    summaries.parent.mkdir()
+    for path in (summaries, videos / "a.mp4", videos.parent / "videos.csv"):
+        path.write_text("content\n")
+    run(sys.executable, "-m", "dvc", "add", "-q", str(summaries), str(videos.parent))
+    run(sys.executable, "-m", "dvc", "checkout", "-q", "--force")
+    assert summaries.exists() and (videos / "a.mp4").exists()
+    for_git = set(run("git", "ls-files", "-o", "--exclude-standard", "data/inputs").split())
+    assert for_git == {f"data/inputs/{name}" for name in (".gitignore", "my_videos.dvc", "youcook2/summaries.jsonl.dvc")}
+    tracked = {line.split()[-1] for line in run(sys.executable, "-m", "dvc", "list", "--dvc-only", "-R", ".").splitlines()}
+    names = ("my_videos/videos.csv", "my_videos/videos/a.mp4", "youcook2/summaries.jsonl")
+    assert tracked == {f"data/inputs/{name}" for name in names}
