@@ -104,9 +104,14 @@ def test_everything_from_the_mirror(mirror: str, tmp_path: Path, capsys: pytest.
     assert found["ccccccccccc"].split == held_out_split("ccccccccccc")
     assert (found["bbbbbbbbbbb"].status, found["bbbbbbbbbbb"].reason) == ("failed", "not in the archive")
     assert found["ddddddddddd"].status == "failed" and "ddddddddddd.duration" in found["ddddddddddd"].reason
-    assert sorted(path.name for path in (folder / "videos").iterdir()) == ["-aaaaaaaaaa.mp4", "ccccccccccc.webm"]
+    assert sorted(path.name for path in (folder / "videos").glob("[!.]*")) == ["-aaaaaaaaaa.mp4", "ccccccccccc.webm"]
     Mirror.files = {}
     assert rows(dataset(folder, mirror)) == found, "what is there is not fetched again"
+    (folder / "raw_videos.tar.gz").unlink()
+    assert rows(dataset(folder, mirror)) == found, "nor an archive for what it is known to lack"
+    (folder / "videos" / "ccccccccccc.webm").unlink()
+    with pytest.raises(RuntimeError, match=r"raw_videos\.tar\.gz"):
+        rows(dataset(folder, mirror))
 
 
 def test_no_source_says_where_to_get_it(mirror: str, tmp_path: Path) -> None:

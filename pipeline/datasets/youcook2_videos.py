@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from pipeline.atomic import read_json, write_json
 from pipeline.datasets.youtube import YouTube, fetch_subtitles, fetch_videos
 from pipeline.fetch import extract_members, fetch_file
 from pipeline.params import Videos, YouCook2Dataset
 
+_LACKING = ".archive.json"
 SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v")
 
 
@@ -51,6 +53,11 @@ def local_videos(folder: Path, video_ids: Iterable[str]) -> dict[str, Path]:
 
 
 def _unpack(sources: Videos, folder: Path, *, wanted: set[str]) -> None:
+    """Unpack what is wanted; what the archive lacks is remembered, so that tens of GB are not fetched again for nothing."""
+    mark = folder / _LACKING
+    known = read_json(mark) if mark.exists() else {}
+    if known.get("archive") == sources.archive_url and wanted <= set(known["lacking"]):
+        return
     archive = folder.parent / PurePosixPath(sources.archive_url).name
     fetch_file(sources.archive_url, archive, title="raw videos")
 
@@ -59,6 +66,8 @@ def _unpack(sources: Videos, folder: Path, *, wanted: set[str]) -> None:
         return member.name if member.suffix.lower() in SUFFIXES and member.stem in wanted else None
 
     extract_members(archive, folder, accept=accept)
+    lacking = sorted(wanted - local_videos(folder, wanted).keys())
+    write_json(mark, {"archive": sources.archive_url, "lacking": lacking})
 
 
 def _youtube(sources: Videos) -> YouTube:
