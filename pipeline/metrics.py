@@ -178,9 +178,12 @@ def signature() -> dict[str, str]:
 
 
 def _with_seeds(estimate: Estimate, seeds: Sequence[int], per_seed: Sequence[Estimate]) -> dict[str, Any]:
+    """What is written of a metric. Two seeds far apart stretch an interval beyond the scale; it is cut there."""
     std = round(float(np.std([each.mean for each in per_seed], ddof=1)), 6) if len(per_seed) > 1 else None
     return {
-        **asdict(estimate),
+        "mean": estimate.mean,
+        "ci95_low": max(0.0, estimate.ci95_low),
+        "ci95_high": min(100.0, estimate.ci95_high),
         "std": std,
         "per_seed": {str(seed): asdict(each) for seed, each in zip(seeds, per_seed, strict=True)},
     }

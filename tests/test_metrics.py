@@ -103,6 +103,14 @@ def test_deviation_is_over_the_seeds_means() -> None:
     assert score_row(table(3, 1), resamples=10, seed=0)["rouge1"]["std"] is None
 
 
+def test_an_interval_ends_where_the_scale_does() -> None:
+    rows = [("a", 0, "cut the bread", "cut the bread"), ("a", 1, "peel", "cut the bread"), ("b", 0, "fry it now", "fry it now"),
+            ("b", 1, "wash", "fry it now")]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["video_id", "seed", "prediction", "reference"])
+    score = score_row(frame, resamples=200, seed=0)["rouge1"]
+    assert (score["mean"], score["ci95_low"], score["ci95_high"]) == (50, 0, 100)
+
+
 def test_newline_rule() -> None:
     assert split_sentences(" Cut 0.5 kg. Fry!  Serve?\nDone ") == "Cut 0.5 kg.\nFry!\nServe?\nDone"
     assert split_sentences("") == ""
