@@ -5,13 +5,29 @@ import shutil
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow module first: while one process is busy with it the others run the rest."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """The slowest module first and the other slow one last: while one process is busy with the first, others run the rest."""
+    items.sort(key=lambda item: {"tests.test_pipeline": 0, "tests.test_pipeline_rows": 2}.get(item.module.__name__, 1))
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The folder of a tiny project in which the whole pipeline has run once, for all processes; not to be changed."""
+    from tests.tiny_project import STAGES, Project
+
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "first_run"
+    with FileLock(folder.with_suffix(".lock")):
+        if not (done := folder.with_suffix(".done")).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            assert len(Project.created(folder).repro()) == STAGES
+            done.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")
