@@ -1,5 +1,4 @@
 # make demo   sets everything up, runs the whole pipeline on the embedded study, prints the table and where to look
-# make table  the paper's whole table: the rows and controls that ten minutes leave no time for, too
 # make test   lint, types and tests, the real pipeline through changes and a kill among them
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -17,7 +16,7 @@ export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := true
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo table ablations test bench ui summaries text-smoke clean requirements
+.PHONY: help setup demo ablations verify accept test bench ui summaries text-smoke clean requirements
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -32,26 +31,25 @@ $(VENV)/.installed: requirements.txt
 	$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --python $(BIN)/python -r requirements.txt
 	@touch $@
 
-demo: setup ## run the whole pipeline on the embedded default and show the table
+demo: setup ## run the whole pipeline on the embedded study and show the paper's table
 	dvc repro
 	@echo
 	@cat reports/table.txt
 	@echo
+	@python -m stages.verify || true
+	@echo
 	@echo "Report:     $(CURDIR)/reports/index.html   (open it in a browser)"
 	@echo "MLflow UI:  make ui                        (then http://127.0.0.1:$(PORT))"
-
-table: setup ## the paper's whole table, every row and control (10 minutes on two cores after `make demo`)
-	dvc repro table/dvc.yaml
-	@echo
-	@cat table/reports/table.txt
-	@echo
-	@echo "Report:     $(CURDIR)/table/reports/index.html"
 
 ablations: setup ## Table 2 and what it omits, as queued DVC experiments; goes on where it stopped (15 minutes on two cores)
 	python -m stages.ablations
 	dvc repro --single-item report
-	@if dvc status --quiet table/dvc.yaml:costs; then dvc repro --single-item table/dvc.yaml:report; \
-	else echo "The whole table is not up to date; make table puts the ablations into its report."; fi
+
+verify: setup ## compare the results in the work tree with those that are committed, row by row
+	@python -m stages.verify
+
+accept: setup ## put the table of the work tree into README.md
+	@python -m stages.verify --accept
 
 test: setup ## lint, types and tests
 	ruff check .
@@ -70,7 +68,7 @@ ui: setup ## browse runs, curves and artifacts in MLflow; PORT=5000
 
 summaries: setup ## have reference summaries written by a chat endpoint (OPENAI_API_KEY), with a page to review them; STUDY=youcook2
 	python -m stages.summaries --study $(STUDY)
-	dvc add --quiet "$$(python -c 'from pipeline.params import load_params as p; print(p().studies["$(STUDY)"].dataset.folder)')/summaries.jsonl"
+	dvc add --quiet "$$(python -c 'from pipeline.base.params import load_study; print(load_study("$(STUDY)").dataset.folder)')/summaries.jsonl"
 
 text-smoke: setup ## the text side of YouCook2 at mini size, on real annotations and transcripts (minutes)
 	dvc exp run -S study=youcook2_text_smoke floors evaluate@bart
@@ -79,4 +77,4 @@ requirements: setup ## compile requirements.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --group dev pyproject.toml --output-file requirements.txt
 
 clean: ## remove everything that can be made again: data, weights, models, scratch, tracking store
-	rm -rf data/raw data/corpus data/frames data/features weights models table/weights table/features table/models .scratch mlartifacts mlflow.db mlflow.db-*
+	rm -rf data/raw data/corpus data/frames data/features data/storyboards.json weights models reports/costs.* reports/files.json reports/index.html .scratch mlartifacts mlflow.db mlflow.db-*

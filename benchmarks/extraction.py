@@ -1,6 +1,6 @@
 """Feature extraction at full size, random weights: frames per second, memory, and the drift of bfloat16.
 
-`python -m benchmarks.extraction`. Weights do not change how long a tower takes, so none need to be fetched. Memory is
+`python -m benchmarks.extraction`. Weights do not change how long an encoder takes, so none need to be fetched. Memory is
 measured for two sizes of the frame store, each in a process of its own: it must not grow with the number of videos.
 """
 
@@ -20,13 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from pipeline.atomic import write_json
-from pipeline.frames import VIDEOS_PER_SHARD
+from pipeline.base.files import write_json
+from pipeline.frames.sampling import VIDEOS_PER_SHARD
 
 if TYPE_CHECKING:
     import torch
 
-    from pipeline.encoders import Encoder
+    from pipeline.encoders.encoder import Encoder
 
 ENCODERS = ("clip_vit_b32", "resnet152")
 FRAMES = 50
@@ -42,7 +42,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for name in ENCODERS:
         for videos in (arguments.videos, 4 * arguments.videos):
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:  # so that each peak is its own
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:  # a new process, so that each peak is its own
                 print(pool.submit(measure, name, videos, arguments.device).result(), flush=True)
 
 
@@ -50,23 +50,26 @@ def measure(name: str, videos: int, device_name: str) -> str:
     """One line of the table."""
     import torch
 
-    from pipeline.device import choose_device
-    from pipeline.encoders import build_tower, load_encoder, save_encoder
-    from pipeline.features import extract_features
-    from pipeline.published import published_spec
+    from pipeline.base.device import choose_device
+    from pipeline.base.params import Runtime
+    from pipeline.encoders.encoder import build_module, load_encoder, save_encoder
+    from pipeline.encoders.pretrained_specs import pretrained_spec
+    from pipeline.features.extraction import extract_features
 
     device = choose_device(device_name)
-    spec = published_spec(name)
+    spec = pretrained_spec(name)
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["DVC_ROOT"] = folder  # scratch is there, too, and goes with it
+        os.environ["DVC_ROOT"] = folder  # scratch is there, too, and is deleted with it
         frames, weights = Path(folder) / "frames", Path(folder) / "weights"
         write_frames(frames, videos)
         torch.manual_seed(0)
-        save_encoder(spec, build_tower(spec).state_dict(), weights, source={"source": "random, for a benchmark"})
-        encoder = load_encoder(weights)
+        save_encoder(spec, build_module(spec), weights, source={"source": "random, for a benchmark"})
         start = time.perf_counter()
-        totals = extract_features(frames, Path(folder) / "out", encoder=encoder, weights=weights, device=device, batch_size=128)
+        runtime = Runtime(workers=1, device=device_name, extraction_batch_size=128, generation_batch_size=1)
+        totals = extract_features(frames, Path(folder) / "out", weights=weights, runtime=runtime)
         seconds = time.perf_counter() - start
+        encoder = load_encoder(weights)
+        encoder.module.to(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     title = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     return f"| {name} | {title} | {videos} | {totals['frames'] / seconds:.1f} | {peak:.1f} | {drift(encoder, device):.5f} |"
@@ -106,7 +109,7 @@ def write_frames(folder: Path, videos: int) -> None:
             "image": images * count,
         }
         pq.write_table(pa.table(columns), folder / f"{number:05d}.parquet")
-    write_json(folder / "summary.json", {"count": FRAMES})
+    write_json(folder / "summary.json", {"count": FRAMES, "short_side": 256})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Frame sampling against the naive way: OpenCV, one seek per frame. `python -m benchmarks.sampling`
 
-Draws a 5-minute 640x360 H.264 video once (some minutes; kept in .scratch/bench), then alternates the two methods.
-Seconds are of one core (processor time), medians over rounds; neither side resizes.
+Draws a 5-minute 640x360 H.264 video once (this takes some minutes; it is kept in .scratch/bench), then alternates the two
+methods. Seconds are processor time of one core, medians over rounds; neither side resizes.
 """
 
 import argparse
@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from pipeline.atomic import replacing
-from pipeline.video import sample_positions, sample_video
+from pipeline.base.files import replacing
+from pipeline.frames.decoding import sample_positions, sample_video
 
 FOLDER = Path(".scratch/bench")
 WIDTH, HEIGHT, RATE, SECONDS = 640, 360, 25, 300
@@ -52,7 +52,7 @@ def main() -> None:
     print("| method | seconds | times as fast as OpenCV | same bits as sequential decode |\n|---|---|---|---|")
     print(f"| OpenCV, a seek per frame | {naive:.2f} | 1.00 | {same(sought, reference)} |")
     print(f"| full sequential decode | {sequential:.2f} | {naive / sequential:.2f} | yes |")
-    print(f"| pipeline.video | {median:.2f} | {naive / median:.2f} | {same(ours, reference)} |")
+    print(f"| pipeline.frames.decoding | {median:.2f} | {naive / median:.2f} | {same(ours, reference)} |")
 
     copies = [FOLDER / f"copy{number}.mp4" for number in range(2 * arguments.processes)]
     for copy in copies:
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def draw_long_video(path: Path) -> None:
-    """A camera that wanders over a texture, six things that move, scenes of 2 to 20 seconds, some sensor noise."""
+    """A camera wandering over a texture, six moving things, scenes of 2 to 20 seconds, some sensor noise."""
     random = np.random.default_rng(5)
     coarse = random.integers(0, 255, (45, 120, 3)).astype(np.uint8)
     world = np.asarray(Image.fromarray(coarse).resize((1920, 720), Image.Resampling.BICUBIC)).astype(np.int16)

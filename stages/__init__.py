@@ -1,4 +1,20 @@
-"""One thin file per DVC stage: parse, load typed parameters, call `pipeline`, write outputs.
+"""One thin file for each DVC stage: parse, load typed parameters, call `pipeline`, write outputs.
 
-Each runs without DVC and without MLflow.
+Each runs without DVC and without MLflow. `ablations`, `summaries` and `verify` are no stages of `dvc.yaml`; you run them.
 """
+
+import argparse
+import os
+
+
+def item_of_stage(description: str | None, name: str, *, meaning: str) -> str:
+    """The one thing a stage works on: the option `--<name>`, or what DVC calls the running stage (`weights@resnet152`).
+
+    So no value of a parameter is ever part of a shell command.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(f"--{name}", default=os.environ.get("DVC_STAGE", "").partition("@")[2], help=meaning)
+    item = str(getattr(parser.parse_args(), name))
+    if not item:
+        parser.error(f"--{name} is missing")
+    return item

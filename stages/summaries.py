@@ -9,12 +9,12 @@ correct by hand; `review.html` beside it shows steps and summaries side by side.
 import argparse
 from pathlib import Path
 
-from pipeline.chat import generate_summaries
-from pipeline.corpus import check_losses
-from pipeline.datasets.youcook2 import Annotation, read_annotations
-from pipeline.datasets.youcook2_corpus import get_annotations
-from pipeline.params import YouCook2Dataset, load_params
-from pipeline.summaries import write_review
+from pipeline.base.params import YouCook2Dataset, load_study
+from pipeline.corpus.annotations import Annotation, read_annotations
+from pipeline.corpus.chat import generate_summaries
+from pipeline.corpus.summaries import write_review
+from pipeline.corpus.table import check_losses
+from pipeline.corpus.youcook2 import get_annotations
 
 CACHE = Path(".scratch/summaries")
 
@@ -23,12 +23,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", required=True)
     study = parser.parse_args().study
-    params = load_params()
-    if study not in params.studies:
-        raise ValueError(f"--study: {study!r} is none of {', '.join(params.studies)}")
-    dataset = params.studies[study].dataset
+    dataset = load_study(study).dataset
     if not isinstance(dataset, YouCook2Dataset) or dataset.chat is None:
-        raise ValueError(f"studies.{study}.dataset: no summaries to write; choose a study with `summaries: chat`")
+        raise ValueError(f"studies/{study}.yaml: dataset: no summaries to write; choose a study with `summaries: chat`")
     annotations = read_annotations(get_annotations(dataset), recipes=None)
     steps = {entry.video_id: entry.steps for entry in annotations if isinstance(entry, Annotation) and entry.steps}
     path = Path(dataset.folder) / "summaries.jsonl"

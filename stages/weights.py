@@ -1,57 +1,36 @@
-"""Weights of one tower or text model: published ones fetched, or a mini one pretrained; a random tower is written at once.
+"""Weights of an image encoder or a text model: published ones fetched, mini ones pretrained, random ones written.
 
-python -m stages.weights --name clip_vit_b32 --out weights/clip_vit_b32
+python -m stages.weights --name clip_vit_b32
 """
 
-import argparse
 import shutil
-from pathlib import Path
 
-from pipeline.encoders import MINI, check_encoder_name
-from pipeline.params import load_params
-from pipeline.shards import code_digest, discard, fingerprint, scratch_folder
+from pipeline.base.encoder_names import TEXT_MODELS, check_encoder_name
+from pipeline.base.params import load_params
+from pipeline.base.paths import WEIGHTS
+from stages import item_of_stage
 
 
 def main() -> None:
-    # Here and not above: the processes that draw pictures import this file again, and need no PyTorch.
-    from pipeline.device import choose_device
-    from pipeline.pretraining import pretrain_encoder
-    from pipeline.pretraining_text import pretrain_text_model
-    from pipeline.weights import fetch_encoder, fetch_text_model, write_random_encoder
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--name", required=True, help="bart, t5, or an encoder")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to write")
-    arguments = parser.parse_args()
-    name, out = arguments.name, arguments.out
+    name = item_of_stage(__doc__, "name", meaning="bart, t5, or an encoder")
     params = load_params()
-    study = params.current
-    if name not in ("bart", "t5"):
+    study, out = params.current, WEIGHTS / name
+    if name not in TEXT_MODELS:
         check_encoder_name(name, where="--name", scale=study.scale)
-    shutil.rmtree(out, ignore_errors=True)
     if study.pretrain is None:
-        result = fetch_text_model(name, out) if name in ("bart", "t5") else fetch_encoder(name, out)
-    elif name in MINI and MINI[name].seed is not None:
-        result = write_random_encoder(MINI[name], out)
+        # Here and not above: processes that draw pictures import this file again, and need no PyTorch.
+        from pipeline.encoders.pretrained_weights import fetch_encoder, fetch_text_model
+
+        shutil.rmtree(out, ignore_errors=True)
+        result = fetch_text_model(name, out) if name in TEXT_MODELS else fetch_encoder(name, out)
     else:
-        device = choose_device(params.runtime.device)
-        code = code_digest("checkpoint", "device", "encoders", "pretraining*", "datasets/kitchen_*")
-        with scratch_folder("weights", fingerprint(name, study.pretrain.model_dump(), code)) as work:
-            if name in ("bart", "t5"):
-                result = pretrain_text_model(name, out, settings=study.pretrain, work=work, device=device)
-            else:
-                result = pretrain_encoder(
-                    name, out, settings=study.pretrain, work=work, device=device, workers=params.runtime.processes
-                )
-            discard(work)
-    print(
-        f"{out}:",
-        ", ".join(
-            f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}"
-            for key, value in result.items()
-            if key != "loss"
-        ),
+        from pipeline.encoders.mini_models import make_mini_model
+
+        result = make_mini_model(name, out, settings=study.pretrain, runtime=params.runtime)
+    facts = (
+        f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in result.items() if key != "loss"
     )
+    print(f"{out}:", ", ".join(facts))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slowest module first and the other slow one last: while one process is busy with the first, others run the rest."""
-    items.sort(key=lambda item: {"tests.test_pipeline": 0, "tests.test_pipeline_rows": 2}.get(item.module.__name__, 1))
+    """Keeps two processes busy. One runs the slowest module first; the other runs about half of the rest until the first run of
+    that module is there, then the other slow module, which shares this run, and then what is left.
+    """
+    slow = {"tests.test_pipeline": 0, "tests.test_pipeline_rows": 2}
+    early = ("tests.base.", "tests.corpus.", "tests.encoders.", "tests.evaluation.", "tests.features.")
+    items.sort(key=lambda item: slow.get(item.module.__name__, 1 if item.module.__name__.startswith(early) else 3))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
-"""`dvc.yaml` and `table/dvc.yaml` say what stages really depend on: code by imports, parameters by use."""
+"""`dvc.yaml` says what stages really depend on: code by imports, parameters by use. A room of `pipeline/` sees upstream alone."""
 
-import ast
 import shutil
 import subprocess
 import sys
@@ -10,166 +9,187 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parent.parent
-# They check, move, resume or show data and never decide it, so an edit to them must not retrain anything.
-EXEMPT = {f"pipeline/{name}.py" for name in ("__init__", "atomic", "params", "shards", "tracking", "tracking_store")}
-EXEMPT |= {f"pipeline/{name}/__init__.py" for name in ("datasets", "models", "report")}
+from pipeline.base.code import import_closure, imported
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("base", "kitchen", "corpus", "frames", "encoders", "features", "scoring", "models", "training", "evaluation", "report")
+STAGES = [
+    "check", "weights", "download", "sample_frames", "extract_features", "train_text", "train", "evaluate", "control", "floors",
+    "costs", "report",
+]  # fmt: skip
+MODULES = {"train_text": "train"}  # stages that share a file
+# What a stage imports by a name that a parameter gives.
+BY_NAME = {
+    "weights": ("pipeline.encoders.mini_encoders", "pipeline.encoders.mini_text_models"),
+    "download": ("pipeline.corpus.kitchen", "pipeline.corpus.folder", "pipeline.corpus.youcook2"),
+}
 
 
 def load(name: str) -> Any:
     return YAML(typ="safe", pure=True).load((ROOT / name).read_text())
 
 
-def definition(stage: str, file: str = "dvc.yaml") -> dict[str, Any]:
-    entry = load(file)["stages"][stage]
+def definition(stage: str) -> dict[str, Any]:
+    entry = load("dvc.yaml")["stages"][stage]
     body: dict[str, Any] = entry.get("do", entry)
     return body
 
 
-def imports(path: Path) -> set[Path]:
-    """Files of this project that `path` imports, anywhere in it, type checking apart."""
-    found = set()
-    tree = ast.parse(path.read_text())
-    checking = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
-    for node in ast.walk(tree):
-        names: list[str] = []
-        if id(node) not in checking and isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif id(node) not in checking and isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        for name in names:
-            candidate = ROOT / (name.replace(".", "/") + ".py")
-            if name.split(".")[0] == "pipeline" and candidate.exists():
-                found.add(candidate)
+def entries(stage: str) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = load("dvc.yaml")["stages"][stage]["foreach"]
     return found
 
 
-def closure(*starts: str) -> set[str]:
-    """What is imported from `starts` on, themselves included; exempt files are left out and not looked into."""
-    todo, seen = [ROOT / start for start in starts], set()
-    while todo:
-        path = todo.pop()
-        if path not in seen:
-            seen.add(path)
-            if str(path.relative_to(ROOT)) not in EXEMPT:
-                todo += imports(path)
-    return {str(path.relative_to(ROOT)) for path in seen} - EXEMPT
+def modules(room: str) -> list[str]:
+    paths = (ROOT / "pipeline" / room).rglob("*.py")
+    return [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths if path.stem != "__init__"]
 
 
-STAGES = {
-    "dvc.yaml": [
-        "check_params", "weights", "download", "sample_frames", "extract_features", "train", "evaluate", "floors", "costs",
-        "report",
-    ],
-    "table/dvc.yaml": ["weights", "extract_features", "train", "evaluate", "costs", "report"],
-}  # fmt: skip
+def room_of(module: str) -> str:
+    return module.split(".")[1]
 
 
-@pytest.mark.parametrize(("file", "stage"), [(file, stage) for file, stages in STAGES.items() for stage in stages])
-def test_declared_code_is_what_is_imported(file: str, stage: str) -> None:
-    declared = {dependency for dependency in definition(stage, file)["deps"] if dependency.endswith((".py", ".jinja", ".js"))}
-    rows = load(file)["stages"]["train"]["foreach"].values()
-    models = sorted({f"pipeline/models/{row['model']}.py" for row in rows})
-    # `costs` runs models as well, and depends on their folders: those change when a model's code has trained anew.
-    expected = closure(f"stages/{stage}.py", *(models if stage in ("train", "evaluate") else []))
-    if stage in ("train", "evaluate"):  # each row imports its own model by name, and depends on what any model of the file shares
-        own = "pipeline/models/${item.model}.py"
-        assert own in declared
-        declared = (declared - {own}) | set(models)
-    if stage == "report":
-        expected |= {"pipeline/report/page.html.jinja", "pipeline/report/browser.js"}
-    assert declared == expected
-
-
-@pytest.mark.parametrize("file", STAGES)
-def test_every_stage_is_listed_here_and_described(file: str) -> None:
-    stages = load(file)["stages"]
-    assert list(stages) == STAGES[file]
+def test_every_stage_is_listed_here_and_described() -> None:
+    stages = load("dvc.yaml")["stages"]
+    assert list(stages) == STAGES
     assert all(entry.get("desc") or entry["do"]["desc"] for entry in stages.values())
 
 
-@pytest.mark.parametrize("stage", STAGES["table/dvc.yaml"])
-def test_a_stage_reads_the_same_parameters_in_both_files(stage: str) -> None:
-    assert definition(stage, "table/dvc.yaml")["params"] == definition(stage)["params"]
+@pytest.mark.parametrize("stage", STAGES)
+def test_declared_folders_are_those_that_the_stage_imports_from(stage: str) -> None:
+    declared = {dependency for dependency in definition(stage)["deps"] if dependency.startswith(("pipeline/", "stages/"))}
+    file = f"stages.{MODULES.get(stage, stage)}"
+    assert f"{file.replace('.', '/')}.py" in declared
+    closure = import_closure(file, *BY_NAME.get(stage, ())) - {file, "stages"}
+    rooms = {f"pipeline/{room_of(module)}" for module in closure} - {"pipeline/models"}
+    if any(module.startswith("pipeline.models.parts") for module in closure):
+        rooms.add("pipeline/models/parts")
+    rooms |= {"pipeline/models/${item.model}.py"} if stage in ("train", "train_text") else set()
+    assert declared - {f"{file.replace('.', '/')}.py"} == rooms
 
 
-def test_kept_work_depends_on_the_code_that_training_does() -> None:
-    from pipeline.rows import CODE
+def test_what_a_trained_model_imports_is_declared_by_the_stages_that_run_it() -> None:
+    for module in modules("models"):
+        rooms = {f"pipeline/{room_of(name)}" for name in import_closure(module)} - {"pipeline/models"}
+        for stage in ("train", "train_text", "evaluate", "control", "costs"):
+            assert rooms <= set(definition(stage)["deps"]), (module, stage)
 
-    declared: set[str] = set()
-    for file in STAGES:
-        declared |= {dependency for dependency in definition("train", file)["deps"] if dependency.startswith("pipeline/")}
-    assert {f"pipeline/{name}.py" for name in CODE} == declared - {"pipeline/models/${item.model}.py"}
+
+def test_a_rows_own_file_is_a_dependency_of_that_row_alone() -> None:
+    own = {f"pipeline.models.{path.stem}" for path in (ROOT / "pipeline" / "models").glob("*.py")} - {"pipeline.models.__init__"}
+    assert own == {f"pipeline.models.{row['model']}" for stage in ("train", "train_text") for row in entries(stage).values()}
+    for module in [name for room in ROOMS for name in modules(room)]:
+        assert not set(imported(module)) & own, f"{module} imports a row's file"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_sees_what_is_upstream_of_it_and_nothing_else(room: str) -> None:
+    upstream = set(ROOMS[: ROOMS.index(room) + 1])
+    for module in modules(room):
+        seen = {room_of(name) for name in imported(module)}
+        assert seen <= upstream, f"{module} imports from {seen - upstream}"
+
+
+def test_the_import_graph_has_no_circle() -> None:
+    every = [module for room in ROOMS for module in modules(room)]
+    for module in every:
+        further = {name for step in imported(module) for name in import_closure(step)}
+        assert module not in further, f"{module} imports itself by way of others"
+
+
+def test_the_drawn_world_knows_nothing_of_the_corpus() -> None:
+    assert {room_of(name) for module in modules("kitchen") for name in import_closure(module)} == {"kitchen"}
+
+
+def test_pipeline_never_imports_stages() -> None:
+    for room in ROOMS:
+        for module in modules(room):
+            assert not any(name.split(".")[0] == "stages" for name in imported(module)), module
+
+
+def test_modules_and_stages_keep_their_size() -> None:
+    for path in (ROOT / "pipeline").rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 300, path
+    for path in (ROOT / "stages").glob("*.py"):
+        assert len(path.read_text().splitlines()) <= 60, path
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 260
 
 
 def test_every_row_of_the_paper_has_an_entry() -> None:
     from pipeline.report.paper import TABLE_1
 
-    rows = [row for file in STAGES for row in load(file)["stages"]["train"]["foreach"]]
+    rows = [*entries("train_text"), *entries("train")]
     assert len(set(rows)) == len(rows)
-    assert {*TABLE_1, "clipsum_finetuned"} <= set(rows)
+    assert {*TABLE_1, "clipsum_finetuned"} == set(rows)
 
 
-@pytest.mark.parametrize("study", sorted(load("params.yaml")["studies"]))
-def test_every_parameter_is_used_by_a_stage(study: str) -> None:
-    used: set[str] = set()
-    rows = load("dvc.yaml")["stages"]["train"]["foreach"].values()
-    for stage in STAGES["dvc.yaml"]:
-        for parameter in definition(stage).get("params", []):
-            for row in rows:
-                used.add(
-                    parameter.replace("${study}", study)
-                    .replace("${item.settings}", row["settings"])
-                    .replace("${item.protocol}", row["protocol"])
-                )
-    used = {".".join(name.split(".")[:3]) for name in used}  # a value inside a block counts as the block
-    present = {f"studies.{study}.{block}" for block in load("params.yaml")["studies"][study]}
-    assert present == used - {"study"}
+def test_entries_hold_what_their_kind_of_row_needs_and_no_more() -> None:
+    assert {frozenset(row) for row in entries("train_text").values()} == {frozenset({"title", "model", "text"})}
+    assert {frozenset(row) for row in entries("train").values()} == {
+        frozenset({"title", "model", "text", "encoder", "sees", "trains"})
+    }
+    assert {frozenset(control) for control in entries("control").values()} == {frozenset({"title", "of", "shows"})}
 
 
-def test_the_encoder_under_study_is_read_by_the_rows_under_study_and_their_controls_alone() -> None:
-    for file in STAGES:
-        rows = load(file)["stages"]["evaluate"]["foreach"]
-        trained = load(file)["stages"]["train"]["foreach"]
-        studied = {name for name, row in (trained | rows).items() if "${encoder}" in str(row)}
-        expected = {name for name in trained | rows if name.startswith("clipsum")}
-        assert studied == expected
-        assert all(row["trained"] == "models/clipsum" for name, row in rows.items() if name in expected - trained.keys())
+def test_controls_are_of_rows_that_see_frames_and_show_what_there_is() -> None:
+    from pipeline.evaluation.controls import CONTROLS
+
+    for control in entries("control").values():
+        assert control["of"] in entries("train")
+        assert control["shows"] in CONTROLS
+
+
+def study_files() -> list[str]:
+    return sorted(path.name for path in (ROOT / "studies").glob("*.yaml"))
+
+
+def parameters(stage: str) -> set[str]:
+    listed = next((entry for entry in definition(stage).get("params", []) if isinstance(entry, dict)), {"": ()})
+    (names,) = listed.values()
+    blocks = {row["trains"] for row in entries("train").values()}
+    return {block for name in names for block in (blocks if name == "${item.trains}" else {name})}
+
+
+@pytest.mark.parametrize("study", study_files())
+def test_every_parameter_of_a_study_is_read_by_a_stage(study: str) -> None:
+    read = {name.split(".")[0] for stage in STAGES for name in parameters(stage)}
+    assert set(load(f"studies/{study}")) == read
 
 
 def test_no_stage_lists_how_to_run() -> None:
-    for file, stages in STAGES.items():
-        assert "runtime" not in "".join(parameter for stage in stages for parameter in definition(stage, file).get("params", []))
+    assert "runtime" not in str([definition(stage).get("params") for stage in STAGES])
 
 
-def test_nothing_starts_before_params_are_checked() -> None:
-    for file, stages in STAGES.items():
-        for stage in stages:
-            made_here = [
-                dependency
-                for dependency in definition(stage, file)["deps"]
-                if not dependency.startswith(("stages/", "pipeline/", "data/inputs/"))
-            ]
-            assert made_here or stage == "check_params", f"{file}: {stage} has no input that another stage makes"
-    assert definition("check_params")["outs"] == ["data/checked.txt"]
+def test_the_encoder_under_study_is_read_by_the_rows_under_study_alone() -> None:
+    studied = {name for name, row in entries("train").items() if "${encoder}" in str(row)}
+    assert studied == {"clipsum", "clipsum_finetuned"}
+    assert "${encoder}" not in str(entries("control"))
 
 
-def test_pipeline_never_imports_stages() -> None:
-    for path in (ROOT / "pipeline").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            modules = (
-                [node.module or ""]
-                if isinstance(node, ast.ImportFrom)
-                else [a.name for a in node.names]
-                if isinstance(node, ast.Import)
-                else []
-            )
-            assert not any(module.split(".")[0] == "stages" for module in modules), path
+def test_no_value_of_a_parameter_reaches_a_shell() -> None:
+    for stage in STAGES:
+        command = definition(stage)["cmd"]
+        assert "${encoder}" not in command and "${study}" not in command
+        inserted = {part.split("}")[0] for part in command.split("${")[1:]}
+        assert inserted <= {"key", "item.title", "item.of", "item.shows"}, f"{stage}: of these, none is a parameter"
+
+
+def outputs(stage: str) -> set[str]:
+    body = definition(stage)
+    listed = [out for kind in ("outs", "plots", "metrics") for out in body.get(kind, [])]
+    return {name for out in listed for name in ([out] if isinstance(out, str) else out)}
+
+
+def test_what_holds_times_is_no_output() -> None:
+    every = {name for stage in STAGES for name in outputs(stage)}
+    assert not {"reports", "reports/costs.csv", "reports/costs.md", "reports/index.html"} & every
+
+
+@pytest.mark.parametrize("stage", ["costs", "report"])
+def test_a_fresh_clone_makes_what_git_does_not_keep(stage: str) -> None:
+    """Without an output that git ignores, DVC would find all of the stage's outputs in place and skip it."""
+    ignored = subprocess.run(["git", "check-ignore", *outputs(stage)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ignored.stdout.split(), f"{stage}: git keeps every output"
 
 
 def test_what_is_added_in_a_studys_inputs_is_seen_by_dvc_and_hidden_from_git(tmp_path: Path) -> None:

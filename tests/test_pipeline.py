@@ -1,10 +1,11 @@
-"""The real `dvc repro` in a copy of the project, on a tiny study: what re-runs after which change."""
+"""The real `dvc repro` in a copy of the project, on a tiny study: what re-runs when, and what is the same every time."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.tiny_project import REPORTING, ROWS, STUDIED, STUDY, Project, set_value, stages
+from tests.tiny_project import CONTROL, REPORTING, ROWS, STUDIED, STUDY, Project, set_value, stages
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -21,27 +22,44 @@ def test_a_change_re_runs_what_it_touches_and_nothing_else(project: Project) -> 
     assert project.repro() == set()
 
     project.edit("params.yaml", set_value("encoder", value="resnet152"))
-    assert project.repro() == stages("train", *STUDIED) | stages("evaluate", *STUDIED) | REPORTING
+    studied = stages("train", *STUDIED) | stages("evaluate", *STUDIED) | {f"control@{CONTROL}"}
+    assert project.repro() == {"check"} | studied | REPORTING
     project.edit("params.yaml", set_value("encoder", value="clip_vit_b32"))
-    assert project.repro() == set(), "switching back takes the results of before"
+    assert project.repro() == REPORTING, "switching back takes the results of before; files of this machine are made again"
 
     for keys, expected in (
         (("train", "lr_new"), stages("train", *ROWS)),
-        (("generate", "beams"), stages("train", *ROWS) | stages("evaluate", *ROWS) | {"costs"}),
+        (("generate", "beams"), stages("train", *ROWS) | stages("evaluate", *ROWS) | {f"control@{CONTROL}", "costs"}),
         (("model", "fusion_layer"), stages("train", *STUDIED)),
-        (("finetune", "lr_tower"), {"train@clipsum_finetuned"}),
-        (("bootstrap_resamples",), stages("evaluate", *ROWS) | {"floors", "report"}),
+        (("finetune", "lr_encoder"), {"train@clipsum_finetuned"}),
+        (("bootstrap_resamples",), stages("evaluate", *ROWS) | {f"control@{CONTROL}", "floors", "report"}),
     ):
-        before = project.value(*STUDY, *keys)
-        project.edit("params.yaml", set_value(*STUDY, *keys, value=before + 1))
-        assert project.changed("dvc.yaml") == expected, keys
-        project.edit("params.yaml", set_value(*STUDY, *keys, value=before))
-    assert project.changed("dvc.yaml") == set()
+        before = project.value(*keys)
+        project.edit(STUDY, set_value(*keys, value=before + 1))
+        assert project.changed() == expected, keys
+        project.edit(STUDY, set_value(*keys, value=before))
+    assert project.changed() == set()
 
-    project.edit("params.yaml", set_value(*STUDY, "frames", "count", value=3))
+    project.edit(STUDY, set_value("frames", "count", value=3))
     assert project.repro() == (
-        {"sample_frames", "extract_features@clip_vit_b32", "extract_features@resnet152"}
+        {"sample_frames", "extract_features@clip_vit_b32", "extract_features@resnet152", f"control@{CONTROL}"}
         | REPORTING
         | stages("train", *STUDIED)
         | stages("evaluate", *STUDIED)
     ), "all that looks at frames, and not the text-only row"
+
+
+def test_a_fresh_clone_makes_the_same_bytes(first_run: Path, tmp_path: Path) -> None:
+    """What `make demo && git status` shows: nothing."""
+    original = Project.copied(first_run, tmp_path / "original")
+    original.commit("results")
+    original.run("git", "clone", "-q", ".", str(tmp_path / "clone"))
+    clone = Project(tmp_path / "clone")
+    for name in ("download", "weights.bart", "weights.clip_vit_b32", "weights.resnet152", "sample_frames"):  # these take longest
+        shutil.copytree(original.folder / ".scratch" / name, clone.folder / ".scratch" / name)
+    clone.repro()
+    assert clone.run("git", "status", "--porcelain") == ""
+    tracked = clone.run("git", "ls-files").splitlines()
+    assert "metrics/clipsum.json" in tracked and "reports/table.md" in tracked
+    assert (clone.folder / "reports" / "index.html").exists() and (clone.folder / "reports" / "costs.csv").exists()
+    assert "identical" in clone.run("python", "-m", "stages.verify")

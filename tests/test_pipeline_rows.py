@@ -1,5 +1,6 @@
-"""The real `dvc repro` in a copy of the project, on a tiny study: new rows and seeds, a kill, the whole table, errors, MLflow."""
+"""The real `dvc repro` in a copy of the project, on a tiny study: what is added, edits, a kill, errors, MLflow."""
 
+import json
 import os
 import re
 import signal
@@ -7,11 +8,10 @@ import subprocess
 import time
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.tiny_project import REPORTING, STUDIED, STUDY, Project, set_value
+from tests.tiny_project import CONTROL, REPORTING, ROWS, STAGES, STUDIED, STUDY, Project, set_value
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -21,12 +21,13 @@ def project(first_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Projec
     return Project.copied(first_run, tmp_path_factory.mktemp("rows") / "project")
 
 
-def test_a_new_row_runs_alone_and_goes_on_when_killed(project: Project) -> None:
-    def add_row(content: Any) -> None:
-        rows = content["stages"]["train"]["foreach"]
-        rows["second"] = dict(rows["clipsum"]) | {"title": "A second row", "trained": "models/second"}
+def weights(project: Project, row: str, seed: int = 0) -> str:
+    return sha256((project.folder / "models" / row / str(seed) / "model.safetensors").read_bytes()).hexdigest()
 
-    project.edit("dvc.yaml", add_row)
+
+def test_a_new_row_runs_alone_and_goes_on_when_killed(project: Project) -> None:
+    seen = 'encoder: "${encoder}", sees: "data/features/${encoder}", trains: model'
+    project.add_entry("train", f"second: {{title: A second row, model: clipsum, text: bart, {seen}}}")
     process = subprocess.Popen(
         ["dvc", "repro"],
         cwd=project.folder,
@@ -42,16 +43,12 @@ def test_a_new_row_runs_alone_and_goes_on_when_killed(project: Project) -> None:
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert not (project.folder / "models" / "second" / "seeds").exists()
+    assert not (project.folder / "models" / "second" / "row.json").exists()
 
     output = project.run("dvc", "repro")
     assert set(re.findall(r"Running stage '([^']+)'", output)) == {"train@second", "evaluate@second"} | REPORTING
     assert "seed 0: goes on after epoch" in output
-    continued, whole = (
-        sha256((project.folder / "models" / row / "seeds" / "0" / "model.safetensors").read_bytes()).hexdigest()
-        for row in ("second", "clipsum")
-    )
-    assert continued == whole, "the row it was copied from was trained in one go"
+    assert weights(project, "second") == weights(project, "clipsum"), "the row it was copied from was trained in one go"
     assert not list(scratch.glob("train.second/*/work-0")), "scratch of a finished stage is removed"
     assert "A second row" in (project.folder / "reports" / "table.md").read_text()
 
@@ -62,46 +59,108 @@ def test_a_seed_added_later_trains_alone(project: Project) -> None:
 
     before = marks()
     assert set(before) == {"0.json"}
-    project.edit("params.yaml", set_value(*STUDY, "seeds", value=[0, 1]))
-    assert "Running stage 'train@bart'" in project.run("dvc", "repro", "train@bart")
+    project.edit(STUDY, set_value("seeds", value=[0, 1]))
+    assert "Running stage 'train_text@bart'" in project.run("dvc", "repro", "train_text@bart")
     after = marks()
     assert set(after) == {"0.json", "1.json"}
     assert after["0.json"] == before["0.json"], "it was not trained again"
-    assert len(list((project.folder / "models" / "bart" / "seeds").glob("?/model.safetensors"))) == 2
-    project.edit("params.yaml", set_value(*STUDY, "seeds", value=[0]))
+    assert len(list((project.folder / "models" / "bart").glob("?/model.safetensors"))) == 2
+    project.edit(STUDY, set_value("seeds", value=[0]))
     assert project.repro() == set()
 
 
-def test_the_whole_table_builds_on_what_is_there(project: Project) -> None:
-    """`dvc repro --dry` would say it too, but stops at the first dependency that is yet to be made."""
-    changed = project.changed("--with-deps", "table/dvc.yaml")
-    assert {"table/dvc.yaml:train@t5", "table/dvc.yaml:evaluate@clipsum_zeros", "table/dvc.yaml:report"} <= changed
-    assert all(stage.startswith("table/dvc.yaml:") for stage in changed)
+METRIC = """    Metric(
+        key="words",
+        title="Words",
+        short="Words",
+        card="number of words of the summary",
+        scorer=PerVideo(lambda predictions, references: [float(len(text.split())) for text in predictions]),
+        package="nltk",
+        flags="white space | mean over videos",
+        headline=True,
+    ),
+)
+HEADLINE ="""
+CONTROL_ENTRY = """        Control("again", "Showing once more the frames of", "frames seen once", lambda frames, *_: frames),
+    )
+}"""
+MODEL = '''"""Text only, under another name."""
 
-    features = "table/dvc.yaml:extract_features@random_vit_b32"
-    assert project.repro(features) == {"table/dvc.yaml:weights@random_vit_b32", features}
-    assert project.repro() == set(), "the smaller table does not look at it"
+from pipeline.models.parts.summarizer import Summarizer
+
+
+class Model(Summarizer):
+    """BART as it is."""
+'''
+
+
+def finished_work(project: Project) -> dict[Path, int]:
+    """Every file of finished work in scratch, with the time of its last change. Small files that each run writes are left out."""
+    works = ("weights.*", "download", "sample_frames", "extract_features.*", "train.*", "summarise.*")
+    rewritten = {"row.json", "summary.json", "annotations.json", "label_foodtype.csv", "summaries.jsonl", ".kept", ".unfinished"}
+    paths = [path for name in works for path in (project.folder / ".scratch").glob(f"{name}/*/*") if path.is_file()]
+    return {path: path.stat().st_mtime_ns for path in paths if path.name not in rewritten}
+
+
+def test_what_is_added_touches_the_files_that_the_docs_name_and_an_edit_makes_nothing_again(project: Project) -> None:
+    """A metric, a control and a row, from nothing, by the files that docs/changing.md names and no others.
+
+    At the same time a comment in a file that every stage imports: so every stage runs, and those that were there only score.
+    """
+    project.replace("pipeline/scoring/metrics.py", ")\nHEADLINE =", METRIC)
+    project.replace("pipeline/evaluation/controls.py", "    )\n}", CONTROL_ENTRY)
+    (project.folder / "pipeline" / "models" / "renamed.py").write_text(MODEL)
+    project.add_entry("train_text", "renamed: {title: A row of its own, model: renamed, text: bart}")
+    project.add_entry("control", 'clipsum_again: {title: "ClipSum, once more", of: clipsum, shows: again}')
+    project.replace("pipeline/base/files.py", "import json\n", "import json  # from the standard library\n")
+    before, kept = {row: weights(project, row) for row in ROWS}, finished_work(project)
+    assert len(kept) > 30
+    predictions = {path: path.read_bytes() for path in (project.folder / "predictions").glob("*.jsonl")}
+    started = time.monotonic()
+    ran = project.repro()
+    assert {"train_text@renamed", "evaluate@renamed", "control@clipsum_again"} <= ran
+    assert len(ran) >= STAGES + 3 and {"weights@bart", "train@clipsum", f"control@{CONTROL}"} <= ran
+    assert time.monotonic() - started < 10 * len(ran), "seconds a stage"
+    after = finished_work(project)
+    controls = {path for path in kept if path.parts[-3].startswith("summarise.") and CONTROL in path.parts[-3]}
+    assert {path: after.get(path) for path in kept.keys() - controls} == {path: kept[path] for path in kept.keys() - controls}
+    assert {path: path.read_bytes() for path in predictions} == predictions
+    assert {row: weights(project, row) for row in ROWS} == before
+    assert weights(project, "renamed") == before["bart"], "the same system under another name"
+    table = (project.folder / "reports" / "table.md").read_text()
+    assert "A row of its own" in table and "ClipSum, once more" in table and "Words" in table.splitlines()[0]
+    assert "Showing once more the frames of" in (project.folder / "reports" / "index.html").read_text()
+    own, again = (json.loads((project.folder / "metrics" / f"{row}.json").read_text()) for row in ("clipsum", "clipsum_again"))
+    assert own["metrics"] == again["metrics"] and again["frames"] == "again"
 
 
 def test_an_error_in_params_stops_before_any_stage_works(project: Project) -> None:
-    params = project.folder / "params.yaml"
-    before = params.read_text()
-    for text, slip, message in (
-        ("encoder: clip_vit_b32", "encoder: clip_vit_b33", "encoder: 'clip_vit_b33' has no mini tower"),
-        ("fps: 6", "fps: -6", "studies.tiny.dataset.fps: Input should be greater than 0"),
-        ("fps: 6", "fsp: 6", "studies.tiny.dataset.fsp: unknown key"),
-        ("study: tiny", "study: tiyn", "study: 'tiyn' is none of tiny"),
+    for file, text, slip, message in (
+        ("params.yaml", "encoder: clip_vit_b32", "encoder: clip_vit_b33", "encoder: 'clip_vit_b33' has no mini version"),
+        (STUDY, "fps: 6", "fps: -6", "dataset.fps: Input should be greater than 0"),
+        (STUDY, "fps: 6", "fsp: 6", "dataset.fsp: unknown key"),
+        ("params.yaml", "study: tiny", "study: tiyn", "study: 'tiyn' is none of kitchen"),
     ):
-        assert text in before
-        params.write_text(before.replace(text, slip))
+        before = (project.folder / file).read_text()
+        project.replace(file, text, slip)
         done = subprocess.run(
             ["dvc", "repro"], cwd=project.folder, env=project.environment, capture_output=True, text=True, check=False
         )
         assert done.returncode != 0
         assert message in done.stderr
         assert done.stdout.count("Running stage") <= 1, "the first stage that would run stops"
-    params.write_text(before)
+        (project.folder / file).write_text(before)
     assert project.repro() == set(), "nothing that was there is lost"
+
+
+def test_an_encoder_that_is_a_shell_command_runs_nothing(project: Project) -> None:
+    before = (project.folder / "params.yaml").read_text()
+    project.edit("params.yaml", set_value("encoder", value="x; touch pwned; $(touch pwned)"))
+    done = subprocess.run(
+        ["dvc", "repro"], cwd=project.folder, env=project.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0 and not list(project.folder.rglob("pwned"))
+    (project.folder / "params.yaml").write_text(before)
 
 
 def test_runs_are_logged_in_one_experiment(project: Project) -> None:
@@ -111,7 +170,7 @@ def test_runs_are_logged_in_one_experiment(project: Project) -> None:
     (experiment,) = [found for found in client.search_experiments() if found.name == "tiny"]
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
     parents = {run.info.run_name for run in runs if "mlflow.parentRunId" not in run.data.tags}
-    assert {"bart", *STUDIED, "second"} <= parents
+    assert {"bart", *STUDIED, "second", CONTROL, "report"} <= parents
     nested = [run for run in runs if "mlflow.parentRunId" in run.data.tags and run.data.tags["dvc.row"] == "clipsum"]
     assert nested and all("test_rouge1" in run.data.metrics for run in nested)
     assert any(len(client.get_metric_history(run.info.run_id, "val_rouge2")) > 1 for run in nested)

@@ -1,4 +1,4 @@
-"""Tiny text models, towers, stores and examples: random weights, real classes."""
+"""Tiny text models, encoders, stores and examples: random weights, real classes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,14 +8,14 @@ import torch
 from transformers import BartConfig, BartForConditionalGeneration, T5Config, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
-from pipeline.batches import Examples
-from pipeline.encoders import Encoder, EncoderSpec, build_tower
-from pipeline.models.summarizer import Batch, Summarizer, create
-from pipeline.params import Finetune, Model, Train
-from pipeline.visual import VisualStore
+from pipeline.base.params import Finetune, Model, Train
+from pipeline.encoders.encoder import Encoder, EncoderSpec, build_module
+from pipeline.features.frame_inputs import FrameInputs
+from pipeline.models.parts.summarizer import Batch, Summarizer, create
+from pipeline.training.batches import Examples
 
 WIDTH, FRAMES, VOCABULARY = 16, 6, 60
-TOWER = EncoderSpec(
+ENCODER = EncoderSpec(
     "clip_vit_b32", "mini", "open_clip", "mini",
     {
         "embed_dim": WIDTH,
@@ -43,7 +43,7 @@ def train_settings(**changes: object) -> Train:
 
 
 def finetune_settings() -> Finetune:
-    return Finetune(trainable_blocks=1, lr_tower=7e-5, warmup_epochs=1)
+    return Finetune(trainable_blocks=1, lr_encoder=7e-5, warmup_epochs=1)
 
 
 def text_model(folder: Path) -> Path:
@@ -66,9 +66,9 @@ def t5(folder: Path) -> Path:
     return folder
 
 
-def tower() -> Encoder:
+def encoder() -> Encoder:
     torch.manual_seed(1)
-    return Encoder(TOWER, build_tower(TOWER).eval())
+    return Encoder(ENCODER, build_module(ENCODER).eval())
 
 
 def clipsum(folder: Path, *, finetuned: bool = False, **changes: object) -> Summarizer:
@@ -85,7 +85,7 @@ def system(model: str, folder: Path, *, finetuned: bool = False, **changes: obje
         settings=model_settings(**changes),
         feature_width=WIDTH,
         max_frames=FRAMES,
-        tower=tower() if finetuned else None,
+        image_encoder=encoder() if finetuned else None,
         trainable_blocks=1 if finetuned else 0,
     )
 
@@ -153,13 +153,13 @@ def examples(count: int, *, seed: int = 0) -> Examples:
     )
 
 
-def store(count: int, *, seed: int = 0) -> VisualStore:
+def store(count: int, *, seed: int = 0) -> FrameInputs:
     """Features for the videos of `examples`, from one frame to `FRAMES` each."""
     generator = np.random.default_rng(seed)
     lengths = {f"v{number}": int(generator.integers(1, FRAMES + 1)) for number in range(count)}
     starts = dict(zip(lengths, np.cumsum([0, *list(lengths.values())[:-1]]).tolist(), strict=True))
     values = generator.standard_normal((sum(lengths.values()), WIDTH)).astype(np.float16)
-    return VisualStore(values=values, starts=starts, lengths=lengths, max_frames=FRAMES, footer={})
+    return FrameInputs(values=values, starts=starts, lengths=lengths, max_frames=FRAMES, footer={})
 
 
 class Tokenizer:

@@ -1,1 +1,1 @@
-"""The systems of the comparison table: one file per part or baseline."""
+"""The systems of the comparison table, one file each; `parts/` holds what they share."""

@@ -3,8 +3,8 @@
 Source: Lewis et al. 2020, "BART: Denoising Sequence-to-Sequence Pre-training" (arXiv 1910.13461).
 """
 
-from pipeline.models.summarizer import Summarizer
+from pipeline.models.parts.summarizer import Summarizer
 
 
 class Model(Summarizer):
-    """The pretrained text model as it is; a batch's frames, if any, are not looked at."""
+    """The pretrained text model as it is; a batch's frames, if any, are ignored."""

@@ -1,21 +1,21 @@
 """ClipSum: frame features, a temporal Transformer, and fusion into one layer of BART's encoder.
 
-Source: arXiv 2605.11959v1. `pipeline.models.temporal` and `pipeline.models.fusion` hold the equations:
+Source: arXiv 2605.11959v1. `pipeline.models.parts.temporal` and `pipeline.models.parts.fusion` hold the equations:
 
-    frames -> [tower] -> L2 norm -> temporal Transformer -> linear map --.
+    frames -> [encoder] -> L2 norm -> temporal Transformer -> linear map --.
                                                                         v
     text -> BART encoder layers 1..l-1 -> layer l: self-attention, fusion, feed-forward -> later layers -> BART decoder
 
-Rows differ in what `frames` are: stored features of a frozen encoder, or pixels when the tower is fine-tuned inside.
+Rows differ in what `frames` are: stored features of a frozen encoder, or pixels when the encoder is fine-tuned inside.
 
-Three parameters of the block `model` take parts away, each by itself:
+Three parameters of the block `model` each take one part away:
 
 - `temporal: false`: frames have neither positions nor a Transformer, only the linear map, so their order is lost.
-- `pooling: mean`: one vector a video, the mean of its frames. There is no order left, so no temporal module either. Attention
-  over one vector is 1 whatever the query, so W_Q and W_K stay without effect.
+- `pooling: mean`: one vector per video, the mean of its frames. No order is left, so there is no temporal module either.
+  Attention over one vector is 1 whatever the query, so W_Q and W_K have no effect.
 - `fusion: prefix`: frames go before the token embeddings of the encoder and take part in self-attention from the first
-  layer on; no layer is added. The decoder attends to text and frames. Frames are padded to the most a video may have, so that
-  a token's position never depends on the batch.
+  layer on; no layer is added. The decoder attends to text and frames. Frames are padded to the largest number a video may have,
+  so that a token's position never depends on the batch.
 
 Shapes: B batch, T text tokens, M frames, D feature width, H text width.
 """
@@ -23,10 +23,10 @@ Shapes: B batch, T text tokens, M frames, D feature width, H text width.
 import torch
 from torch import Tensor
 
-from pipeline.models.fusion import CrossModalFusion, Video, insert_fusion
-from pipeline.models.summarizer import Architecture, Batch, Memory
-from pipeline.models.temporal import FrameProjection, TemporalEncoder, masked_mean
-from pipeline.models.vision import VisionSummarizer, pad_frames
+from pipeline.models.parts.fusion import CrossModalFusion, Video, insert_fusion
+from pipeline.models.parts.summarizer import Architecture, Batch, Memory
+from pipeline.models.parts.temporal import FrameProjection, TemporalEncoder, masked_mean
+from pipeline.models.parts.vision import VisionSummarizer, pad_frames
 
 
 class Model(VisionSummarizer):

@@ -1,20 +1,20 @@
 """HA-Transformer: BART whose decoder attends to text and to frames, and then chooses between the two.
 
 Source: Palaskar et al. 2019, "Multimodal Abstractive Summarization for How2 Videos" (arXiv 1906.07901), text with frame
-features; `pipeline.models.hierarchical` holds the equations of its hierarchical attention.
+features; `pipeline.models.parts.hierarchical` holds the equations of its hierarchical attention.
 
     text   -> BART encoder ------------------------------.
     frames -> L2 norm -> linear map + learned positions --+-> BART decoder with hierarchical attention in every layer
 
-The publication has recurrent networks trained from scratch. Its re-implementation by ClipSum's authors, which Table 1 calls a
+The publication uses recurrent networks trained from scratch. Its re-implementation by ClipSum's authors, which Table 1 calls a
 Transformer, is described nowhere. Chosen here: BART as the text model, like every other row; and no Transformer over frames,
-since in the publication features go to the attention with at most a projection. Positions keep their order.
+since in the publication features reach the attention after at most a projection. Learned positions preserve the frames' order.
 """
 
-from pipeline.models.hierarchical import insert_hierarchy, with_frames
-from pipeline.models.summarizer import Architecture, Batch, Memory
-from pipeline.models.temporal import FrameProjection
-from pipeline.models.vision import VisionSummarizer
+from pipeline.models.parts.hierarchical import insert_hierarchy, with_frames
+from pipeline.models.parts.summarizer import Architecture, Batch, Memory
+from pipeline.models.parts.temporal import FrameProjection
+from pipeline.models.parts.vision import VisionSummarizer
 
 
 class Model(VisionSummarizer):
@@ -28,6 +28,6 @@ class Model(VisionSummarizer):
         )
 
     def encode(self, batch: Batch) -> Memory:
-        """Text, then frames in `max_frames` places. More frames are a `ValueError`."""
+        """Text, then frames in `max_frames` places. Raises `ValueError` for more frames."""
         features_BMD, mask_BM = self.features(batch)
         return with_frames(self.encode_text(batch), self.frames(features_BMD, mask_BM), mask_BM, frames=self.max_frames)

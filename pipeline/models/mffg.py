@@ -8,17 +8,17 @@ Source: Liu et al. 2020, "Multistage Fusion with Forget Gate for Multimodal Summ
     frames -> L2 norm, linear map,    '------------------'   '--------------------'
               learned positions
 
-A stage fuses both ways, each side X reading the other side Y as both were before it:
+A stage fuses in both directions. Each side X reads the other side Y, both as they were before the stage:
 
     Z  = softmax(X W_Q (Y W_K)^T / sqrt(H)) Y W_V     softmax over the real places of Y, one head
     F  = sigmoid([X; Z] W_F + b_F)                    the fusion forget gate, one value per component
     X' = LayerNorm(X + [X; F * Z] W_O)                W_O maps 2H to H
 
 The publication gives the parts (cross-modal attention both ways, a forget gate on what the other side contributes, a decoder
-that fuses hierarchically) for a network trained from scratch. Chosen here: BART as the text model, like every other row; the
-stages stand in encoder layers `fusion_layer` and the next one (the one before, if that is the last), between self-attention
-and feed-forward as in ClipSum; frames have no layers of their own between stages; gates have a bias and no dropout; the
-decoder is that of `pipeline.models.hierarchical`, over the encoder's output and the frames of the last stage.
+that fuses hierarchically) for a network trained from scratch. Chosen here: BART is the text model, as in every other row. The
+stages are in encoder layer `fusion_layer` and the next one (the previous one, if it is the last), between self-attention and
+feed-forward as in ClipSum. Frames have no layers of their own between stages. Gates have a bias and no dropout. The decoder is
+the one in `pipeline.models.parts.hierarchical`, over the encoder's output and the frames of the last stage.
 
 Shapes: B batch, T text tokens, M frames, H text width.
 """
@@ -26,11 +26,11 @@ Shapes: B batch, T text tokens, M frames, H text width.
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.fusion import CrossModalFusion, Video, insert_fusion
-from pipeline.models.hierarchical import insert_hierarchy, with_frames
-from pipeline.models.summarizer import Architecture, Batch, Memory
-from pipeline.models.temporal import FrameProjection
-from pipeline.models.vision import VisionSummarizer
+from pipeline.models.parts.fusion import CrossModalFusion, Video, insert_fusion
+from pipeline.models.parts.hierarchical import insert_hierarchy, with_frames
+from pipeline.models.parts.summarizer import Architecture, Batch, Memory
+from pipeline.models.parts.temporal import FrameProjection
+from pipeline.models.parts.vision import VisionSummarizer
 
 
 class GatedFusion(CrossModalFusion):
@@ -46,7 +46,7 @@ class GatedFusion(CrossModalFusion):
 
 
 class CrossFusionStage(nn.Module):
-    """Text reads frames, and frames read text. The frames go on inside `video`."""
+    """Text reads frames, and frames read text. The fused frames travel on in `video`."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Model(VisionSummarizer):
         )
 
     def encode(self, batch: Batch) -> Memory:
-        """Text, then frames in `max_frames` places, both fused. More frames are a `ValueError`."""
+        """Text, then frames in `max_frames` places, both fused. Raises `ValueError` for more frames."""
         features_BMD, mask_BM = self.features(batch)
         video = Video(self.frames(features_BMD, mask_BM), mask_BM, batch.token_mask_BT.bool())
         text = self.encode_text(batch, video=video)

@@ -1,8 +1,8 @@
 """VG-BART: an image Transformer, dot-product attention and a forget gate after the last layer of BART's encoder.
 
 Source: Yu et al. 2021, "Vision Guided Generative Pre-trained Language Models for Multimodal Abstractive Summarization" (EMNLP,
-arXiv 2109.02401), in its best form: dot-product fusion with forget gate and image Transformer. With F the frame features, P
-sinusoidal positions and T the output of the encoder's last layer, where that form fuses:
+arXiv 2109.02401), in its best form: dot-product fusion with a forget gate and an image Transformer. F are the frame features, P
+sinusoidal positions, and T is the output of the encoder's last layer, where that form fuses:
 
     V  = TransformerEncoder(sqrt(D) F + P)      masked frames excluded as keys
     A  = softmax(T (V W_1)^T)                   softmax over frames, masked; W_1 maps D to H
@@ -11,10 +11,10 @@ sinusoidal positions and T the output of the encoder's last layer, where that fo
     T' = LayerNorm(T + Dropout(G * U))
 
 The released code takes the softmax over text tokens, so its weights over frames do not sum to one and depend on padding; here
-it is taken over the real frames of each video, as the equation says. As there, scores are not scaled. It has 4 layers of 8
-heads, as wide inside as the features; here the study's `temporal_layers`, `temporal_heads` and `temporal_feedforward` are used,
-so that every row has a temporal module of one size, and GELU as everywhere. It drops out parts of the gate; here only of what
-the gate lets through.
+it is taken over the real frames of each video, as the equation says. As in that code, scores are not scaled. That code has 4
+layers of 8 heads, as wide inside as the features. Here the study's `temporal_layers`, `temporal_heads` and
+`temporal_feedforward` are used, so that every row has a temporal module of the same size, and GELU as everywhere. That code
+applies dropout to parts of the gate; here it is applied only to what the gate lets through.
 
 Shapes: B batch, T text tokens, M frames, D feature width, H text width.
 """
@@ -22,10 +22,10 @@ Shapes: B batch, T text tokens, M frames, D feature width, H text width.
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.fusion import LateFusionEncoderLayer, Video, insert_fusion, masked_softmax
-from pipeline.models.summarizer import Architecture, Batch, Memory
-from pipeline.models.temporal import FrameTransformer
-from pipeline.models.vision import VisionSummarizer
+from pipeline.models.parts.fusion import LateFusionEncoderLayer, Video, insert_fusion, masked_softmax
+from pipeline.models.parts.summarizer import Architecture, Batch, Memory
+from pipeline.models.parts.temporal import FrameTransformer
+from pipeline.models.parts.vision import VisionSummarizer
 
 
 class DotProductFusion(nn.Module):
@@ -75,7 +75,7 @@ class Model(VisionSummarizer):
         )
 
     def encode(self, batch: Batch) -> Memory:
-        """The text's states, in which the frames are."""
+        """The text's states, with the frames fused in."""
         features_BMD, mask_BM = self.features(batch)
         frames, width = features_BMD.shape[1:]
         inputs_BMD = width**0.5 * features_BMD + sinusoids(frames, width).to(features_BMD)

@@ -1,138 +1,122 @@
 """ClipSum with one thing changed: Table 2 of the paper, and what it leaves out. What has not been run is named."""
 
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
-from pipeline.report.evidence import COMPARED, REFERENCE, difference, signed
-from pipeline.report.paper import PAPERS_ENCODER, TABLE_2
+import pandas as pd
+
+from pipeline.evaluation import ablations as registry
+from pipeline.evaluation.ablations import Ablation
+from pipeline.report.evidence import REFERENCE, difference
+from pipeline.report.paper import METRICS, PAPERS_ENCODER, TABLE_2
 from pipeline.report.results import Results, Row
-from pipeline.statistics import Comparison
+from pipeline.report.text import NO_VALUE, NOT_RUN, as_markdown, sentences, signed
+from pipeline.scoring import metrics
+from pipeline.scoring.statistics import Comparison
 
-NO_VALUE = "–"
-# Group, setting, the line of the paper's Table 2 it belongs to.
-SETTINGS = (
-    *(("fusion layer", str(layer), ("fusion layer", str(layer))) for layer in (3, 4, 5, 6)),
-    ("frames", "half", ("frames", "25")),
-    ("frames", "base", ("frames", "50")),
-    ("frames", "double", ("frames", "100")),
-    ("encoder", "frozen", ("CLIP", "frozen")),
-    ("encoder", "fine-tuned", ("CLIP", "fine-tuned")),
-    ("without", "temporal module", None),
-    ("without", "fusion (frames as a prefix)", None),
-    ("without", "temporal module and attention (mean-pooled frames)", None),
-    ("without", "L2 normalisation", None),
-)
+OUTDATED: Final = "outdated"
+IS_CLIPSUM: Final = "is ClipSum"
+State = Literal["run", "not run", "outdated"]
+_SAME = ("study", "scale", "split", "seeds", "encoder")
 
 
 @dataclass(frozen=True)
 class Line:
-    """A setting with the row that has it, and ClipSum minus that row in ROUGE-1. `state` says why there is no row."""
+    """An ablation with the row that has its setting, and ClipSum minus that row in ROUGE-1. `state` says why there is no row.
 
-    group: str
-    setting: str
-    paper: tuple[float, float, float] | None
+    `paper` has the paper's figures by metric. `is_base`: the setting is ClipSum's own, and `row` is ClipSum.
+    """
+
+    ablation: Ablation
+    paper: dict[str, float]
     row: Row | None
-    state: str
-    is_base: bool
-    found: Comparison | None
-
-    @property
-    def label(self) -> str:
-        return f"{self.group}: {self.setting}"
+    state: State
+    is_base: bool = False
+    found: Comparison | None = None
 
     @property
     def paper_gain(self) -> float | None:
         """What the paper's ClipSum gains over this setting in ROUGE-1."""
-        return None if self.paper is None else round(TABLE_2["CLIP"]["frozen"][0] - self.paper[0], 1)
+        return round(TABLE_2["CLIP"]["frozen"][0] - self.paper["rouge1"], 1) if self.paper else None
 
 
 def ablation_lines(results: Results, *, resamples: int) -> list[Line]:
-    """Every setting in order. An ablation of other data, seeds or parameters than the present `clipsum` is outdated."""
+    """Every ablation in the order of their list."""
+    return [_line(results, ablation, resamples=resamples) for ablation in registry.ABLATIONS]
+
+
+def _line(results: Results, ablation: Ablation, *, resamples: int) -> Line:
     base = results.find(REFERENCE)
-    return [_line(results, base, *setting, resamples=resamples) for setting in SETTINGS]
+    papers_own = base is None or base.record.encoder == PAPERS_ENCODER
+    place = ablation.paper if papers_own else None
+    paper = {} if place is None else dict(zip(METRICS, TABLE_2[place[0]][place[1]], strict=False))
+    if base is None or base.record.training is None:
+        return Line(ablation, paper, None, NOT_RUN)
+    if not ablation.varies(base.record.training.settings):
+        return Line(ablation, paper, base, "run", is_base=True)
+    row, state = _find(results, base, base.record.training.settings, ablation)
+    found = difference(base, row, "rouge1", resamples=resamples) if row is not None else None
+    return Line(ablation, paper, row, state, found=found)
 
 
-def _line(results: Results, base: Row | None, group: str, setting: str, place: tuple[str, str] | None, *, resamples: int) -> Line:
-    papers_own = base is None or base.metrics.encoder == PAPERS_ENCODER
-    paper = None if place is None or not papers_own else TABLE_2[place[0]][place[1]]
-    own = str(base.metrics.protocol.get("model.fusion_layer")) if base is not None else ""
-    is_base = (group, setting) in {("fusion layer", own), ("frames", "base"), ("encoder", "frozen")}
-    if is_base:
-        return Line(group, setting, paper, base, "" if base is not None else "not run", True, None)
-    if group == "encoder":
-        row, state = results.find("clipsum_finetuned"), "not run"
-    else:
-        row, state = _find(results, base, group, setting)
-    found = difference(base, row, "rouge1", resamples=resamples) if base is not None and row is not None else None
-    return Line(group, setting, paper, row, "" if row is not None else state, False, found)
-
-
-def _find(results: Results, base: Row | None, group: str, setting: str) -> tuple[Row | None, str]:
+def _find(results: Results, base: Row, settings: dict[str, Any], ablation: Ablation) -> tuple[Row | None, State]:
+    """Its row. One of other data, seeds or parameters than the present `clipsum` is outdated."""
+    if ablation.row is not None:
+        row = results.find(ablation.row)
+        return row, NOT_RUN if row is None else "run"
+    overrides = ablation.overrides(settings)
     for row in results.ablations:
-        varied = row.metrics.ablation
-        if varied is not None and (varied.group, varied.setting) == (group, setting):
-            if base is not None and _comparable(base, row, set(varied.overrides)):
-                return row, ""
-            return None, "outdated: run `make ablations` again"
-    return None, "not run"
+        if row.record.ablation is not None and row.record.ablation.name == ablation.name:
+            comparable = _comparable(base, row, "frames.count" in overrides)
+            same = row.record.training is not None and row.record.training.settings == settings | overrides
+            return (row, "run") if comparable and same else (None, OUTDATED)
+    return None, NOT_RUN
 
 
-def _comparable(base: Row, row: Row, overridden: set[str]) -> bool:
-    """The same study, videos, references, seeds and inputs, and the same protocol but for what is varied."""
-    ours, theirs = base.metrics, row.metrics
-    same = all(getattr(ours, key) == getattr(theirs, key) for key in ("study", "scale", "split", "seeds", "encoder"))
-    parts = (ours.inputs.keys() | theirs.inputs.keys()) - ({"visual"} if "frames.count" in overridden else set())
-    same = same and all(ours.inputs.get(part) == theirs.inputs.get(part) for part in parts)
-    same = same and base.summaries.videos == row.summaries.videos and base.summaries.references == row.summaries.references
-    keys = ours.protocol.keys() | theirs.protocol.keys()
-    return same and all(ours.protocol.get(key) == theirs.protocol.get(key) for key in keys - overridden)
-
-
-def cells(lines: list[Line]) -> Iterator[dict[str, str]]:
-    for line in lines:
-        yield (
-            {"ClipSum with": line.label}
-            | {
-                column: text
-                for index, (metric, short) in enumerate(COMPARED.items())
-                for column, text in (
-                    (short, line.state if line.row is None else f"{line.row.metrics.metrics[metric].mean:.1f}"),
-                    (f"{short} paper", NO_VALUE if line.paper is None else f"{line.paper[index]:.1f}"),
-                )
-            }
-            | {"ClipSum minus this, R-1": "is ClipSum" if line.is_base else signed(line.found) if line.found else NO_VALUE}
-        )
-
-
-def markdown(results: Results, lines: list[Line]) -> str:
-    rows = list(cells(lines))
-    header = list(rows[0])
-    shared = results.shared
-    text = [
-        f"| {' | '.join(header)} |",
-        f"|{'|'.join(' --- ' if index == 0 else ' ---: ' for index in range(len(header)))}|",
-        *(f"| {' | '.join(row.values())} |" for row in rows),
-        "",
-        f"Study {shared.study}, {shared.split} split, n = {shared.n_videos}, seeds {', '.join(map(str, shared.seeds))}. "
-        "Difference with its 95 % interval over videos and seeds. Frames: half and double of the study's own number; the paper's "
-        "are 25, 50 and 100.",
-        "",
-    ]
-    return "\n".join(text)
-
-
-def comma_separated(lines: list[Line]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(
-        ["group", "setting", "state", *COMPARED, *(f"paper_{name}" for name in COMPARED), "gain", "gain_low", "gain_high", "p"]
+def _comparable(base: Row, row: Row, other_frames: bool) -> bool:
+    """The same study, seeds, videos and references, made from the same; what it sees may differ if the frames are `other`."""
+    mine, theirs = base.record, row.record
+    results_of_it = {"predictions", "checkpoints"} | ({"seen"} if other_frames else set())
+    parts = (mine.made_from.keys() | theirs.made_from.keys()) - results_of_it
+    return (
+        all(getattr(mine, key) == getattr(theirs, key) for key in _SAME)
+        and all(mine.made_from.get(part) == theirs.made_from.get(part) for part in parts)
+        and (base.summaries.videos, base.summaries.references) == (row.summaries.videos, row.summaries.references)
     )
+
+
+def ablation_table(lines: Sequence[Line]) -> pd.DataFrame:
+    """Scores of every setting, beside the paper's."""
+    table = []
     for line in lines:
-        scores: list[Any] = [line.row.metrics.metrics[name].mean if line.row is not None else None for name in COMPARED]
+        cells = {"ClipSum with": line.ablation.label}
+        for metric in metrics.COMPARED:
+            cells[metric.short] = line.state if line.row is None else f"{line.row.record.metrics[metric.key].mean:.1f}"
+            cells[f"{metric.short} paper"] = f"{line.paper[metric.key]:.1f}" if metric.key in line.paper else NO_VALUE
+        gain = IS_CLIPSUM if line.is_base else signed(line.found) if line.found else NO_VALUE
+        table.append(cells | {"ClipSum minus this, R-1": gain})
+    return pd.DataFrame(table)
+
+
+def ablation_caption(results: Results, lines: Sequence[Line]) -> str:
+    return sentences("ablations", shared=results.shared, states={line.state for line in lines})
+
+
+def ablation_markdown(results: Results, lines: Sequence[Line]) -> str:
+    return f"{as_markdown(ablation_table(lines))}\n\n{ablation_caption(results, lines)}\n"
+
+
+def ablation_csv(lines: Sequence[Line]) -> str:
+    """The same unrounded, with the difference's interval and p value."""
+    table = []
+    for line in lines:
+        cells: dict[str, Any] = {"name": line.ablation.name, "group": line.ablation.group, "setting": line.ablation.setting}
+        cells |= {"state": line.state}
+        for metric in metrics.COMPARED:
+            cells[metric.key] = line.row.record.metrics[metric.key].mean if line.row is not None else None
+        cells |= {f"paper_{metric.key}": line.paper.get(metric.key) for metric in metrics.COMPARED}
         found = line.found
-        gain = [found.mean, found.ci95_low, found.ci95_high, found.p] if found is not None else [None] * 4
-        writer.writerow([line.group, line.setting, line.state or "run", *scores, *(line.paper or [None] * 3), *gain])
-    return stream.getvalue()
+        gain = (found.mean, found.ci95_low, found.ci95_high, found.p) if found is not None else (None,) * 4
+        table.append(cells | dict(zip(("gain", "gain_low", "gain_high", "p"), gain, strict=True)))
+    return str(pd.DataFrame(table, dtype=object).to_csv(index=False, lineterminator="\n"))

@@ -9,7 +9,8 @@ import binascii
 import json
 from typing import Any
 
-from pipeline.report.results import Results, Row
+from pipeline.base.paths import STORYBOARDS
+from pipeline.report.results import Results
 
 TEXT_ONLY, REFERENCE = "bart", "clipsum"
 
@@ -20,24 +21,25 @@ def browser_data(results: Results) -> dict[str, Any]:
     `summaries` and `scores` (ROUGE-1 of that very summary) are `[row][seed]`.
     """
     summaries = results.rows[0].summaries
-    means = {row.name: row.rouge["rouge1"].mean(axis=0) for row in results.rows}
+    scores = {row.name: row.scores("rouge1") for row in results.rows}
+    means = {name: values.mean(axis=0) for name, values in scores.items()}
     gains = means[REFERENCE] - means[TEXT_ONLY] if {REFERENCE, TEXT_ONLY} <= means.keys() else None
     videos = []
     for place, video in enumerate(summaries.videos):
         videos.append(
             {
                 "id": video,
-                "source": (results.sources or {}).get(video, ""),
+                "source": results.sources.get(video, ""),
                 "reference": summaries.references[place],
                 "frames": [checked_image(image, video) for image in (results.storyboards or {}).get(video, [])],
                 "summaries": [[texts[place] for texts in row.summaries.predictions] for row in results.rows],
-                "scores": [[round(float(score), 1) for score in row.rouge["rouge1"][:, place]] for row in results.rows],
+                "scores": [[round(float(score), 1) for score in scores[row.name][:, place]] for row in results.rows],
                 "gain": None if gains is None else round(float(gains[place]), 1),
             }
         )
     return {
         "seeds": list(results.rows[0].summaries.seeds),
-        "rows": [{"name": row.name, "title": row.metrics.title, "kind": row.metrics.kind} for row in results.rows],
+        "rows": [{"name": row.name, "title": row.title, "kind": row.record.kind} for row in results.rows],
         "videos": videos,
     }
 
@@ -54,9 +56,8 @@ def as_script(data: dict[str, Any]) -> str:
     )
 
 
-def first_videos(results: Results, count: int) -> list[dict[str, Any]]:
+def first_videos(data: dict[str, Any], count: int) -> list[dict[str, Any]]:
     """The first videos by id with the first seed's summaries, for readers without JavaScript."""
-    data = browser_data(results)
     titles = [row["title"] for row in data["rows"]]
     return [
         video
@@ -76,18 +77,8 @@ def checked_image(image: str, video: str) -> str:
         data = base64.b64decode(image, validate=True)
     except binascii.Error as error:
         raise ValueError(
-            f"storyboards.json: video {video!r}: a frame is not base64 ({error}); run `dvc repro sample_frames`"
+            f"{STORYBOARDS}: video {video!r}: a frame is not base64 ({error}); run `dvc repro sample_frames`"
         ) from error
     if not data.startswith(b"\xff\xd8"):
-        raise ValueError(f"storyboards.json: video {video!r}: a frame is not a JPEG; run `dvc repro sample_frames`")
+        raise ValueError(f"{STORYBOARDS}: video {video!r}: a frame is not a JPEG; run `dvc repro sample_frames`")
     return image
-
-
-def truncated(results: Results) -> list[str]:
-    """Which rows cut how many test texts at their token limits."""
-
-    def line(row: Row) -> str:
-        counts = ", ".join(f"{key} {value}" for key, value in row.metrics.truncated.items())
-        return f"{row.metrics.title}: {counts} cut at the token limit"
-
-    return [line(row) for row in results.trained if any(row.metrics.truncated.values())]

@@ -1,28 +1,23 @@
-"""Which differences these videos can tell from noise: every row against `clipsum`, and whether its frames are looked at.
+"""Which differences these videos can tell from noise: every row against `clipsum`, and whether its frames are used.
 
 Per metric, the p values of all rows are corrected together (Holm), so that of many comparisons none looks significant for
 their number alone.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import Literal
 
+from pipeline.evaluation.controls import CONTROLS, Control
 from pipeline.report.results import Results, Row
-from pipeline.statistics import Comparison, compare, holm
+from pipeline.scoring import metrics
+from pipeline.scoring.statistics import Comparison, compare, holm
 
-COMPARED = {"rouge1": "R-1", "rouge2": "R-2", "rougeL": "R-L"}
 REFERENCE = "clipsum"
+LEADING = "rouge2"  # the metric of the headline: what training selects its epoch by
 LEVEL = 0.05
 _SEED = 0  # of the resamples
-_MINUS = "−"
-_OPEN = "an interval excludes zero, but not after correction for the number of comparisons, so it remains open"
-# What each control takes away, and what follows if that does no harm.
-CONTROLS = {
-    "swapped": ("Showing another video's frames to", "what the frames show"),
-    "shuffled": ("Shuffling the frames of", "the order of the frames"),
-    "first": ("Showing only the first frame to", "any frame but the first"),
-    "zeros": ("Replacing by zeros the frames of", "there being anything in the frames"),
-}
+
+Effect = Literal["gain", "none", "loss", "open"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +45,30 @@ class Evidence:
         return self.tested.get(row, {}).get(metric)
 
 
+@dataclass(frozen=True)
+class Headline:
+    """The two systems with the highest ROUGE-2, and the first minus the second."""
+
+    best: Row
+    second: Row
+    found: Comparison
+
+
+@dataclass(frozen=True)
+class FramesUse:
+    """What taking something from a system's frames costs it (`control`), or what ClipSum gains over a row without frames.
+
+    `effect` is that of the frames: "gain" if scores fall without them.
+    """
+
+    system: Row
+    row: Row
+    control: Control | None
+    first: Tested
+    second: Tested
+    effect: Effect
+
+
 def significant(found: Comparison, p: float) -> bool:
     """Both hold: the corrected p, which is small only if bootstrap and randomisation both reject, is below 0.05, and the
     interval excludes zero.
@@ -59,103 +78,58 @@ def significant(found: Comparison, p: float) -> bool:
 
 def gather_evidence(results: Results, *, resamples: int) -> Evidence:
     """Compare every row with `clipsum` on the same videos, and controls with their own systems, whose checkpoints they share."""
-    reference = results.find(REFERENCE)
-    others = [row for row in results.rows if row.name != REFERENCE] if reference is not None else []
-    bases = [results.find(row.metrics.control_of or REFERENCE) for row in others]
+    if results.find(REFERENCE) is None:
+        return Evidence({})
+    others = [row for row in results.rows if row.name != REFERENCE]
+    pairs = [(base, row) for row in others if (base := results.find(row.record.control_of or REFERENCE)) is not None]
     tested: dict[str, dict[str, Tested]] = {row.name: {} for row in others}
-    for metric in COMPARED:
-        found = [
-            difference(base, row, metric, resamples=resamples)
-            for base, row in zip(bases, others, strict=True)
-            if base is not None
-        ]
+    for metric in metrics.COMPARED:
+        found = [difference(base, row, metric.key, resamples=resamples) for base, row in pairs]
         corrected = holm([each.p for each in found])
-        for row, each, p in zip(others, found, corrected, strict=True):
-            tested[row.name][metric] = Tested(each, p)
+        for (_, row), each, p in zip(pairs, found, corrected, strict=True):
+            tested[row.name][metric.key] = Tested(each, p)
     return Evidence(tested)
 
 
 def difference(a: Row, b: Row, metric: str, *, resamples: int) -> Comparison:
-    """`a - b` in a metric of `COMPARED`, over the same videos."""
-    shared = a.metrics.control_of == b.name or b.metrics.control_of == a.name
-    return compare(a.rouge[metric], b.rouge[metric], resamples=resamples, seed=_SEED, same_checkpoints=shared)
+    """`a - b` in a compared metric, over the same videos."""
+    shared = a.record.control_of == b.name or b.record.control_of == a.name
+    return compare(a.scores(metric), b.scores(metric), resamples=resamples, seed=_SEED, same_checkpoints=shared)
 
 
-def headline(results: Results, *, resamples: int) -> str:
-    """Which system leads in ROUGE-2 and whether the videos tell it apart from the next. Controls and floors do not compete."""
-    systems = sorted(results.trained, key=lambda row: -row.metrics.metrics["rouge2"].mean)
+def headline(results: Results, *, resamples: int) -> Headline | None:
+    """Which system leads, and its lead over the next; None with fewer than two. Controls and floors do not compete."""
+    systems = sorted(results.trained, key=lambda row: -row.record.metrics[LEADING].mean)
     if len(systems) < 2:
-        return "Fewer than two systems are evaluated, so there is nothing to compare yet."
-    best, second = systems[0], systems[1]
-    found = difference(best, second, "rouge2", resamples=resamples)
-    verdict = "excludes zero" if found.excludes_zero else "includes zero, so these videos do not tell the two apart"
-    scores = [f"{row.metrics.metrics['rouge2'].mean:.1f}" for row in (best, second)]
-    return (
-        f"{best.metrics.title} has the highest ROUGE-2 of {len(systems)} systems, {scores[0]}; next is {second.metrics.title} "
-        f"with {scores[1]}. Their paired difference on the same {results.shared.n_videos} videos is {signed(found)}; its "
-        f"interval, for a pair chosen after the fact, {verdict}."
-    )
+        return None
+    return Headline(systems[0], systems[1], difference(systems[0], systems[1], LEADING, resamples=resamples))
 
 
-def looks(results: Results, evidence: Evidence) -> list[str]:
-    """One sentence a control: does taking something from the frames hurt? And one on what vision adds to text alone."""
-    sentences = []
+def frames_use(results: Results, evidence: Evidence) -> list[FramesUse]:
+    """One finding a control: does taking something from the frames hurt? And one a system that sees none."""
+    findings = []
     reference = results.find(REFERENCE)
     for row in results.rows:
         first, second = evidence.of(row.name, "rouge1"), evidence.of(row.name, "rouge2")
         if reference is None or first is None or second is None:
             continue
-        title = reference.metrics.title
-        controlled = results.find(row.metrics.control_of) if row.metrics.control_of is not None else None
-        figures = (
-            f"{signed(first.found)} ROUGE-1 (corrected p {p_text(first.p)}) and "
-            f"{signed(second.found)} ROUGE-2 ({p_text(second.p)})"
-        )
-        direction = _common(first, second)
-        hint = direction == 0 and (first.found.excludes_zero or second.found.excludes_zero)
+        controlled = results.find(row.record.control_of) if row.record.control_of is not None else None
         if controlled is not None:
-            action, use = CONTROLS[row.metrics.visual]
-            verdict = {
-                1: f"the summaries depend on {use}",
-                0: f"this does not hurt measurably, so there is no evidence that the summaries use {use}",
-                -1: f"the scores rise, so this system is better off without {use}",
-            }[direction]
-            if hint:
-                verdict = f"{_OPEN} whether the summaries use {use}"
-            sentences.append(f"{action} {controlled.metrics.title} costs it {figures}: {verdict}.")
-        elif row.metrics.visual == "none" and row.metrics.kind == "system":
-            verdict = {
-                1: "it scores higher; whether for what the frames show, the controls and random features tell",
-                0: "no gain over a system without frames is shown",
-                -1: "it scores lower than a system without frames",
-            }[direction]
-            if hint:
-                verdict = f"{_OPEN} which scores higher"
-            sentences.append(f"{title} minus {row.metrics.title}, which sees no frames: {figures}: {verdict}.")
-    run = {row.metrics.visual for row in results.rows if row.metrics.control_of == REFERENCE}
-    missing = [control for control in CONTROLS if control not in run]
-    if missing and reference is not None:
-        sentences.append(f"Controls not run: {', '.join(missing)}.")
-    return sentences
+            findings.append(FramesUse(controlled, row, CONTROLS[row.record.frames], first, second, _effect(first, second)))
+        elif row.record.frames == "none" and row.record.kind == "system":
+            findings.append(FramesUse(reference, row, None, first, second, _effect(first, second)))
+    return findings
 
 
-def _common(first: Tested, second: Tested) -> int:
-    """The direction of those that are significant; 0 where none is, or where they disagree."""
+def controls_not_run(results: Results) -> list[str]:
+    """Controls of `clipsum` that no row is."""
+    run = {row.record.frames for row in results.rows if row.record.control_of == REFERENCE}
+    return [control for control in CONTROLS if control not in run]
+
+
+def _effect(first: Tested, second: Tested) -> Effect:
+    """The direction of those that are significant. "open" where none is, or they disagree, but an interval excludes zero."""
     directions = {first.direction, second.direction} - {0}
-    return directions.pop() if len(directions) == 1 else 0
-
-
-def signed(found: Comparison) -> str:
-    """ "+1.10 [−0.20, +2.40]"."""
-    mean, low, high = (number(value) for value in (found.mean, found.ci95_low, found.ci95_high))
-    return f"{mean} [{low}, {high}]"
-
-
-def number(value: float) -> str:
-    """Two decimals and a sign."""
-    return f"{round(value, 2) + 0.0:+.2f}".replace("-", _MINUS)
-
-
-@lru_cache
-def p_text(p: float) -> str:
-    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+    if len(directions) == 1:
+        return "gain" if directions == {1} else "loss"
+    return "open" if first.found.excludes_zero or second.found.excludes_zero else "none"

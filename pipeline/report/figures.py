@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.report.results import Results, Row
-from pipeline.report.tables import SHORT
+from pipeline.scoring import metrics
+from pipeline.scoring.metrics import Metric
+from pipeline.scoring.record import Training
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,6 +41,11 @@ _STYLE: Any = {
 }
 
 
+def draw_all(results: Results, lines: "Sequence[Line]") -> dict[str, str | None]:
+    """Every figure by its name, None where there is nothing to draw. A template shows it as `<name>_figure`."""
+    return {"scores": scores_svg(results), "curves": curves_svg(results), "ablations": ablations_svg(lines)}
+
+
 def scores_svg(results: Results) -> str:
     """Horizontal bars, one panel a metric, one bar a system in table order, with the 95 % interval and the figure."""
     from matplotlib import rc_context
@@ -47,10 +54,10 @@ def scores_svg(results: Results) -> str:
     rows = results.rows
     with rc_context({**_STYLE, "svg.hashsalt": "scores"}):
         figure = Figure(figsize=(11.5, 0.8 + 0.34 * len(rows)), layout="constrained")
-        panels = figure.subplots(1, len(SHORT), sharey=True, squeeze=False)[0]
-        for axes, (name, short) in zip(panels, SHORT.items(), strict=True):
-            _score_panel(axes, rows, name, short)
-        panels[0].set_yticks(range(len(rows)), [row.metrics.title for row in rows])
+        panels = figure.subplots(1, len(metrics.HEADLINE), sharey=True, squeeze=False)[0]
+        for axes, metric in zip(panels, metrics.HEADLINE, strict=True):
+            _score_panel(axes, rows, metric)
+        panels[0].set_yticks(range(len(rows)), [row.title for row in rows])
         panels[0].set_ylim(len(rows) - 0.4, -0.6)
         return _render(figure)
 
@@ -61,20 +68,20 @@ def ablations_svg(lines: "Sequence[Line]") -> str | None:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    if not lines:
+    drawn = [(line, line.found) for line in lines if line.found is not None]
+    if not drawn:
         return None
     with rc_context({**_STYLE, "svg.hashsalt": "ablations"}):
-        figure = Figure(figsize=(7.5, 0.9 + 0.3 * len(lines)), layout="constrained")
+        figure = Figure(figsize=(7.5, 0.9 + 0.3 * len(drawn)), layout="constrained")
         axes = figure.subplots()
         axes.axvline(0, color="#999999", linewidth=0.8)
-        for position, line in enumerate(lines):
-            assert line.found is not None
-            axes.plot([line.found.ci95_low, line.found.ci95_high], [position, position], color=BLUE, linewidth=2.0)
-            axes.plot([line.found.mean], [position], "o", color=BLUE, markersize=5)
+        for position, (line, found) in enumerate(drawn):
+            axes.plot([found.ci95_low, found.ci95_high], [position, position], color=BLUE, linewidth=2.0)
+            axes.plot([found.mean], [position], "o", color=BLUE, markersize=5)
             if line.paper_gain is not None:
                 axes.plot([line.paper_gain], [position], "D", color=VERMILION, markersize=4)
-        axes.set_yticks(range(len(lines)), [line.label for line in lines])
-        axes.set_ylim(len(lines) - 0.4, -0.6)
+        axes.set_yticks(range(len(drawn)), [line.ablation.label for line, _ in drawn])
+        axes.set_ylim(len(drawn) - 0.4, -0.6)
         axes.set_xlabel("ROUGE-1 of ClipSum minus that of the ablation: to the right of zero the ablation hurts")
         axes.tick_params(axis="y", length=0)
         handles = [
@@ -94,10 +101,10 @@ def curves_svg(results: Results) -> str | None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    rows = [row for row in results.trained if row.metrics.history]
+    rows = [(row, training) for row in results.trained if (training := row.record.training) is not None and training.history]
     if not rows:
         return None
-    epochs = [epoch for row in rows for history in row.metrics.history.values() for epoch in history]
+    epochs = [epoch for _, training in rows for history in training.history.values() for epoch in history]
     highest_loss = max(max(epoch.train_loss, epoch.val_loss) for epoch in epochs)
     highest_rouge = max(*(epoch.val_rouge2 for epoch in epochs), 1.0)
     columns = 4  # always, so that few rows are not drawn larger and the legend fits
@@ -107,10 +114,10 @@ def curves_svg(results: Results) -> str | None:
         panels = figure.subplots(2 * bands, columns, squeeze=False, sharex="col")
         for axes in panels.flat:
             axes.set_visible(False)
-        for index, row in enumerate(rows):
+        for index, (row, training) in enumerate(rows):
             band, column = divmod(index, columns)
             loss, rouge = panels[2 * band][column], panels[2 * band + 1][column]
-            _curve_panels(loss, rouge, row)
+            _curve_panels(loss, rouge, row, training)
             loss.set_ylim(0, 1.05 * highest_loss)
             rouge.set_ylim(0, 1.05 * highest_rouge)
             rouge.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -121,41 +128,41 @@ def curves_svg(results: Results) -> str | None:
         return _render(figure)
 
 
-def _score_panel(axes: "Axes", rows: tuple[Row, ...], name: str, short: str) -> None:
-    scores = [row.metrics.metrics[name] for row in rows]
-    colours = [VERMILION if row.name == "clipsum" else BLUE if row.metrics.kind == "system" else GREY for row in rows]
+def _score_panel(axes: "Axes", rows: tuple[Row, ...], metric: Metric) -> None:
+    scores = [row.record.metrics[metric.key] for row in rows]
+    colours = [VERMILION if row.name == "clipsum" else BLUE if row.record.kind == "system" else GREY for row in rows]
     top = max(max(score.ci95_high for score in scores), 1e-6)
     axes.barh(range(len(rows)), [score.mean for score in scores], height=0.62, color=colours)
     for position, score in enumerate(scores):
         axes.plot([score.ci95_low, score.ci95_high], [position, position], color=_INK, linewidth=1.0, solid_capstyle="butt")
         axes.text(score.ci95_high + 0.03 * top, position, f"{score.mean:.1f}", va="center", fontsize=7.5)
     axes.set_xlim(0, 1.22 * top)
-    axes.set_title(short, fontsize=9, loc="left")
+    axes.set_title(metric.short, fontsize=9, loc="left")
     axes.tick_params(axis="y", length=0)
 
 
-def _curve_panels(loss: "Axes", rouge: "Axes", row: Row) -> None:
-    for seed, epochs in row.metrics.history.items():
+def _curve_panels(loss: "Axes", rouge: "Axes", row: Row, training: Training) -> None:
+    for seed, epochs in training.history.items():
         colour = _seed_colour(row, seed)
         steps = [epoch.epoch for epoch in epochs]
         loss.plot(steps, [epoch.train_loss for epoch in epochs], color=colour, linewidth=0.9, linestyle=(0, (3, 1.5)))
         loss.plot(steps, [epoch.val_loss for epoch in epochs], color=colour, linewidth=1.1)
         rouge.plot(steps, [epoch.val_rouge2 for epoch in epochs], color=colour, linewidth=1.1)
-        if seed in row.metrics.selection:
-            best = row.metrics.selection[seed]
+        if seed in training.selection:
+            best = training.selection[seed]
             rouge.plot([best.best_epoch], [best.val_rouge2], marker="o", markersize=4, color=colour)
     for axes in (loss, rouge):
         axes.set_visible(True)
-    loss.set_title(row.metrics.title, fontsize=9, loc="left")
+    loss.set_title(row.title, fontsize=9, loc="left")
     loss.tick_params(labelbottom=False)
     rouge.tick_params(labelbottom=True)
     rouge.set_xlabel("epoch", fontsize=7.5)
 
 
-def _legend(figure: "Figure", rows: list[Row]) -> None:
+def _legend(figure: "Figure", rows: "Sequence[tuple[Row, Training]]") -> None:
     from matplotlib.lines import Line2D
 
-    seeds = {seed: _seed_colour(row, seed) for row in rows for seed in row.metrics.history}
+    seeds = {seed: _seed_colour(row, seed) for row, training in rows for seed in training.history}
     handles = [Line2D([], [], color=colour, label=f"seed {seed}") for seed, colour in seeds.items()]
     handles += [
         Line2D([], [], color=_INK, linestyle=(0, (3, 1.5)), linewidth=0.9, label="training loss"),
@@ -166,7 +173,7 @@ def _legend(figure: "Figure", rows: list[Row]) -> None:
 
 
 def _seed_colour(row: Row, seed: str) -> str:
-    order = sorted(row.metrics.seeds)
+    order = sorted(row.record.seeds)
     return SEED_COLOURS[order.index(int(seed)) % len(SEED_COLOURS)]
 
 

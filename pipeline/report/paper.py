@@ -7,8 +7,6 @@ BLEU-4 and METEOR by nlg-eval, which this project does not use.
 
 from collections.abc import Mapping
 
-SOURCE = "arXiv 2605.11959v1"
-LABEL = "Figures of the paper: arXiv 2605.11959v1, YouCook2, single runs without intervals; BLEU-4 and METEOR by nlg-eval."
 METRICS = ("rouge1", "rouge2", "rougeL", "bleu4", "meteor")
 
 # The systems of the paper's tables, in its order; a report shows every one of them, run or not.

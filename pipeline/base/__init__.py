@@ -1,0 +1,1 @@
+"""What every room needs: parameters, files, scratch and shards, the code behind a result, devices, tracking."""

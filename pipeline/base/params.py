@@ -1,0 +1,292 @@
+"""`params.yaml` and the file of its study as frozen, typed blocks.
+
+Unknown keys, wrong types and impossible values are errors that name file and key. Every stage loads both files before it
+works, so a slip anywhere stops the pipeline at once. The files say what each value means; here stand types and bounds.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.base.encoder_names import check_encoder_name
+from pipeline.base.paths import PARAMS, STUDIES
+
+Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Rate = Annotated[float, Field(gt=0.0)]
+NonNegative = Annotated[float, Field(ge=0.0)]
+
+
+class Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+B = TypeVar("B", bound=Block)
+
+
+class KitchenDataset(Block):
+    name: Literal["kitchen"]
+    seed: Count
+    train: Positive
+    validation: Positive
+    test: Positive
+    deictic_share: Share
+    width: Positive
+    height: Positive
+    fps: Positive
+    max_failed_share: Share
+
+
+class FolderDataset(Block):
+    name: Literal["folder"]
+    table: str
+    videos: str
+    max_failed_share: Share
+
+
+class Videos(Block):
+    """Where videos come from, tried in this order: `folder`, `archive_url`, YouTube."""
+
+    folder: str
+    archive_url: str
+    youtube: bool
+    max_height: Positive
+    max_seconds: Rate
+    rate_seconds: NonNegative
+    retries: Count
+    workers: Positive
+    cookies: str
+
+
+class Chat(Block):
+    """An OpenAI-compatible chat endpoint that writes summaries. Prices are per million tokens."""
+
+    base_url: str
+    model: str
+    prompt: str
+    temperature: NonNegative
+    max_tokens: Positive
+    concurrency: Positive
+    retries: Count
+    timeout_seconds: Rate
+    price_in: NonNegative
+    price_out: NonNegative
+    max_cost: NonNegative
+
+    @model_validator(mode="after")
+    def _check(self) -> "Chat":
+        if "{steps}" not in self.prompt:
+            raise ValueError("prompt: {steps} is missing, the place where the steps go")
+        return self
+
+
+class YouCook2Dataset(Block):
+    name: Literal["youcook2"]
+    folder: str
+    annotations_url: str
+    annotations_sha256: str
+    splits: Literal["paper", "held_out"]
+    summaries: Literal["steps", "file", "chat"]
+    chat: Chat | None
+    videos: Videos | None
+    subtitles: bool
+    max_failed_share: Share
+
+    @model_validator(mode="after")
+    def _check(self) -> "YouCook2Dataset":
+        if (self.summaries == "chat") != (self.chat is not None):
+            raise ValueError(f"summaries: {self.summaries!r} does not go with chat: {'null' if self.chat is None else 'a block'}")
+        if self.subtitles and (self.videos is None or not self.videos.youtube):
+            raise ValueError("subtitles: they come with the videos from YouTube; set videos.youtube, or subtitles: false")
+        return self
+
+
+class ReadyFeatures(Block):
+    path: str
+    provenance: str
+
+
+class Frames(Block):
+    count: Positive
+    short_side: Positive
+    jpeg_quality: Annotated[int, Field(ge=1, le=100)]
+    max_failed_share: Share
+
+
+class Pretrain(Block):
+    seed: Count
+    pictures: Positive
+    clip_epochs: Positive
+    resnet_epochs: Positive
+    recipes: Positive
+    bart_epochs: Positive
+    t5_epochs: Positive
+    vocabulary: Positive
+
+
+class Text(Block):
+    source: Literal["steps", "transcript", "both"]
+    max_source_tokens: Positive
+    max_target_tokens: Positive
+
+
+class Model(Block):
+    l2_normalise: bool
+    temporal: bool
+    pooling: Literal["none", "mean"]
+    fusion: Literal["attention", "prefix"]
+    temporal_layers: Positive
+    temporal_heads: Positive
+    temporal_feedforward: Positive
+    fusion_layer: Positive
+    dropout: Share
+
+
+class Train(Block):
+    epochs: Positive
+    patience: Positive
+    batch_size: Positive
+    accumulation: Positive
+    lr_pretrained: Rate
+    lr_new: Rate
+    betas: Annotated[list[Share], Field(min_length=2, max_length=2)]
+    weight_decay: NonNegative
+    decay_factor: Share
+    decay_every: Positive
+    clip_norm: Rate
+    validation_beams: Positive
+
+
+class Finetune(Block):
+    trainable_blocks: Count
+    lr_encoder: Rate
+    warmup_epochs: Count
+
+
+class Generate(Block):
+    beams: Positive
+    max_tokens: Positive
+    no_repeat_ngram: Count
+
+
+class Chosen(Block):
+    """How the values of two blocks were chosen, in words, for the report."""
+
+    train: str
+    finetune: str
+
+
+class Study(Block):
+    """A file of `studies/`: dataset, scale, and every value that decides how models are trained and scored."""
+
+    dataset: Annotated[KitchenDataset | FolderDataset | YouCook2Dataset, Field(discriminator="name")]
+    scale: Literal["mini", "full"]
+    pretrain: Pretrain | None
+    frames: Frames
+    ready_features: dict[str, ReadyFeatures]
+    text: Text
+    model: Model
+    train: Train
+    finetune: Finetune
+    generate: Generate
+    chosen: Chosen
+    seeds: Annotated[list[Count], Field(min_length=1)]
+    bootstrap_resamples: Annotated[int, Field(ge=100)]  # fewer cannot tell the 2.5th percentile
+
+    @model_validator(mode="after")
+    def _check(self) -> "Study":
+        if self.scale == "mini" and self.pretrain is None:
+            raise ValueError("scale 'mini' needs a `pretrain` block: its encoders are pretrained here")
+        if self.scale == "full" and self.pretrain is not None:
+            raise ValueError("scale 'full' takes published weights: set `pretrain: null`")
+        for name in self.ready_features:
+            check_encoder_name(name, where=f"ready_features.{name}")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds {self.seeds} repeat a value")
+        return self
+
+
+class Runtime(Block):
+    """How to run, never what to compute: no stage lists these, so changing them re-runs nothing."""
+
+    workers: Count
+    device: Literal["auto", "cpu", "cuda"]
+    extraction_batch_size: Positive
+    generation_batch_size: Positive
+
+    @property
+    def processes(self) -> int:
+        """`workers`, or one per usable core."""
+        return self.workers or len(os.sched_getaffinity(0))
+
+
+class Dials(Block):
+    """What `params.yaml` itself holds."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
+    encoder: str
+    runtime: Runtime
+
+
+@dataclass(frozen=True)
+class Params:
+    """`study` is the name of the study, `current` its values."""
+
+    study: str
+    encoder: str
+    runtime: Runtime
+    current: Study
+
+
+def load_params(folder: Path = Path()) -> Params:
+    """Parse and check `params.yaml` and the study that it names. Raises `ValueError` naming every bad key."""
+    dials = _parse(Dials, folder / PARAMS)
+    study = load_study(dials.study, folder)
+    check_encoder_name(dials.encoder, where=f"{folder / PARAMS}: encoder", scale=study.scale)
+    return Params(dials.study, dials.encoder, dials.runtime, study)
+
+
+def load_study(name: str, folder: Path = Path()) -> Study:
+    """Parse and check `studies/<name>.yaml`. An unknown study is a `ValueError` that lists those there are."""
+    if name not in (known := study_names(folder)):
+        raise ValueError(f"study: {name!r} is none of {', '.join(known)}; a study is a file {STUDIES}/<name>.yaml")
+    return _parse(Study, folder / STUDIES / f"{name}.yaml")
+
+
+def study_names(folder: Path = Path()) -> list[str]:
+    return sorted(path.stem for path in (folder / STUDIES).glob("*.yaml"))
+
+
+def read_yaml(path: Path) -> Any:
+    """YAML 1.2, where `3e-5` is a number. A file that is missing or not YAML is a `ValueError` that names it."""
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} is missing; run stages from the project's top folder") from error
+    except YAMLError as error:
+        raise ValueError(f"{path}: not valid YAML: {error}") from error
+
+
+def _parse(block: type[B], path: Path) -> B:
+    try:
+        return block.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise ValueError("\n".join([f"{path}:", *(_explain(problem) for problem in error.errors())])) from error
+
+
+def _explain(problem: Any) -> str:
+    location = [str(part) for part in problem["loc"]]
+    if location[:1] == ["dataset"] and location[1:2] in (["kitchen"], ["folder"], ["youcook2"]):
+        del location[1]  # the tag of the union is not a key of the file
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        message = "unknown key; remove it or check its spelling"
+    given = problem.get("input")
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return f"  {'.'.join(location) + ': ' if location else ''}{message}{shown}"

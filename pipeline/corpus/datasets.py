@@ -1,0 +1,26 @@
+"""A dataset by its name: `dataset.name` in a study is a file of this folder with a function `read_videos`."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+from pipeline.base.files import write_text
+from pipeline.base.paths import RAW
+
+if TYPE_CHECKING:
+    from pipeline.corpus.table import Video
+
+
+class Dataset(Protocol):
+    """A block of `pipeline.base.params`."""
+
+    @property
+    def name(self) -> str: ...
+
+
+def get_videos(dataset: Dataset, *, workers: int) -> "list[Video]":
+    """The rows of the corpus; afterwards `data/raw` exists, whether or not anything was drawn into it."""
+    write_text(
+        RAW / "README.txt", "This study reads its videos where they are; nothing is copied here.\n"
+    )  # drawn ones replace it
+    videos: list[Video] = import_module(f"pipeline.corpus.{dataset.name}").read_videos(dataset, workers=workers)
+    return videos

@@ -1,0 +1,156 @@
+"""The one table every dataset becomes: a row per video asked for, whether or not it was obtained.
+
+Nothing downstream knows where a video came from. A lost video keeps its row with `status` "failed" and a `reason`.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.base.files import replacing
+
+SPLITS = ("train", "validation", "test")
+SCHEMA = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("split", pa.string()),
+        ("recipe", pa.string()),
+        ("duration_seconds", pa.float64()),
+        ("steps", pa.list_(pa.string())),
+        ("transcript", pa.string()),
+        ("summary", pa.string()),
+        ("video_path", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("segments", pa.list_(pa.list_(pa.float64()))),
+    ]
+)
+_SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
+
+
+@dataclass(frozen=True)
+class Video:
+    """One row of the corpus. `video_path` is relative to the project; texts that do not exist are empty strings.
+
+    `segments` are the (start, end) of each step in seconds, where the dataset has them.
+    """
+
+    video_id: str
+    split: str
+    video_path: str
+    recipe: str = ""
+    duration_seconds: float | None = None
+    steps: Sequence[str] = field(default_factory=tuple)
+    segments: Sequence[tuple[float, float]] = field(default_factory=tuple)
+    transcript: str = ""
+    summary: str = ""
+    status: Literal["ok", "failed"] = "ok"
+    reason: str = ""
+
+
+def check_video_id(video_id: str, *, where: str) -> None:
+    """Refuse an id that could leave a folder or be read as an option; `where` names the file and row in the error."""
+    if not _SAFE_ID.fullmatch(video_id) or ".." in video_id:
+        raise ValueError(
+            f"{where}: video id {video_id!r} is refused. Use letters, digits, '_', '-' and '.', "
+            "no leading '-' or '.', no '..' and no '/'"
+        )
+
+
+def write_corpus(videos: Sequence[Video], path: Path) -> None:
+    """Write the table, sorted by split and id. Duplicate ids and unknown splits are a `ValueError` that names them."""
+    seen: set[str] = set()
+    for video in videos:
+        if video.split not in SPLITS:
+            raise ValueError(f"video {video.video_id!r}: split {video.split!r} is none of {', '.join(SPLITS)}")
+        if video.video_id in seen:
+            raise ValueError(f"video id {video.video_id!r} occurs twice; ids must be unique over all splits")
+        if video.status == "failed" and not video.reason:
+            raise ValueError(f"video {video.video_id!r} failed without a reason")
+        seen.add(video.video_id)
+    ordered = sorted(videos, key=lambda video: (SPLITS.index(video.split), video.video_id))
+    table = pa.Table.from_pylist(
+        [
+            asdict(video) | {"steps": list(video.steps), "segments": [list(segment) for segment in video.segments]}
+            for video in ordered
+        ],
+        schema=SCHEMA,
+    )
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def read_corpus(path: Path) -> pd.DataFrame:
+    """The corpus as a data frame, one row per video, columns as in `SCHEMA` (`steps` as a list)."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing; run `dvc repro download` first")
+    frame: pd.DataFrame = pq.read_table(path, schema=SCHEMA).to_pandas()
+    frame["steps"] = [list(steps) for steps in frame["steps"]]
+    return frame
+
+
+def usable_videos(frame: pd.DataFrame, split: str, *, source: str) -> pd.DataFrame:
+    """Rows of `split` with status ok, a source text and a summary; the text is in the added column `source`.
+
+    `source`: steps (the paper's input), transcript, or both, steps first. Raises `ValueError` when there is no such row.
+    """
+    part = frame[(frame["split"] == split) & (frame["status"] == "ok")]
+    steps = part["steps"].map(join_steps)
+    texts = {"steps": steps, "transcript": part["transcript"], "both": steps + " " + part["transcript"]}[source].str.strip()
+    part = part.assign(source=texts)[(texts != "") & (part["summary"].str.strip() != "")]
+    if part.empty:
+        raise ValueError(
+            f"corpus, split {split!r}: no video has both a text (text.source: {source}) and a summary; "
+            "supply them with the dataset, or choose another text.source"
+        )
+    return part
+
+
+def join_steps(steps: Sequence[str]) -> str:
+    """Step sentences as one text, each ended by a full stop."""
+    return " ".join(f"{step.rstrip('. ')}." for step in steps)
+
+
+def describe_corpus(frame: pd.DataFrame) -> dict[str, Any]:
+    """What `metrics/corpus.json` says: videos and texts per split, and every lost video with its reason."""
+    lost = frame[frame["status"] == "failed"]
+    return {
+        "coverage": coverage(frame),
+        "texts": text_counts(frame),
+        "lost": lost[["video_id", "split", "reason"]].to_dict("records"),
+    }
+
+
+def coverage(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Videos asked for, ok and failed, per split; asked = ok + failed."""
+    counts = {}
+    for split in SPLITS:
+        part = frame[frame["split"] == split]
+        ok = int((part["status"] == "ok").sum())
+        failed = int((part["status"] == "failed").sum())
+        assert ok + failed == len(part), f"{split}: a status is neither ok nor failed"
+        counts[split] = {"asked": len(part), "ok": ok, "failed": failed}
+    return counts
+
+
+def text_counts(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Videos with status ok that have steps, a transcript and a summary, per split."""
+    ok = frame[frame["status"] == "ok"]
+    having = pd.DataFrame(
+        {"steps": ok["steps"].str.len() > 0, "transcript": ok["transcript"] != "", "summary": ok["summary"] != ""}
+    )
+    return {split: {name: int(having.loc[ok["split"] == split, name].sum()) for name in having.columns} for split in SPLITS}
+
+
+def check_losses(*, failed: int, asked: int, limit: float, what: str, remedy: str) -> None:
+    """Raise `RuntimeError` when more than the share `limit` of `asked` items failed."""
+    if asked and failed / asked > limit:
+        raise RuntimeError(
+            f"{what}: {failed} of {asked} failed ({failed / asked:.1%}), more than max_failed_share {limit:.1%}. {remedy}"
+        )

@@ -1,1 +1,0 @@
-"""Where videos and their texts come from. Every dataset ends as the one table of `pipeline.corpus`."""

@@ -1,0 +1,1 @@
+"""Stage `weights`: image encoders behind one interface, and where their weights and those of text models come from."""

@@ -1,0 +1,168 @@
+"""Summarise the test split with a trained row, or with a control of it, and score it.
+
+Only this module and `pipeline.scoring.floors` read the test split. Summaries and scores are kept in scratch, each under what
+decides it: new resamples need no new summaries, and an edit that concerns neither is answered in seconds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.base import tracking
+from pipeline.base.code import code_digest
+from pipeline.base.files import read_json, write_text
+from pipeline.base.params import Params
+from pipeline.base.paths import CORPUS, MODELS, metrics_file, predictions_file
+from pipeline.base.resumable import Shard, run_shards
+from pipeline.base.scratch import file_sha256, fingerprint, keep_only, scratch_folder
+from pipeline.evaluation.controls import CONTROL_SEED, controlled
+from pipeline.scoring.record import RowRecord, Score, VideoScores, write_record
+from pipeline.scoring.score import score_file
+from pipeline.training.table_row import Row, checkpoint_digest, read_row, seen_digests, short_digests
+
+OWN, NOTHING = "own", "none"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated: the checkpoints of the row `trained`, under the name and title of a row or of a control.
+
+    `control` is the name of a control of `pipeline.evaluation.controls`, or None for the videos' own frames.
+    """
+
+    name: str
+    title: str
+    trained: Row
+    facts: dict[str, Any]
+    control: str | None
+
+    @property
+    def frames(self) -> str:
+        """What the system is shown."""
+        return self.control or (NOTHING if self.trained.sees is None else OWN)
+
+    @property
+    def seeds(self) -> list[int]:
+        return [result["seed"] for result in self.facts["seeds"]]
+
+
+def read_subject(name: str, *, title: str, trained: str, control: str | None = None) -> Subject:
+    """`trained` names the row whose seeds lie in `models/`. A control of a row that sees no frames is a `ValueError`."""
+    path = MODELS / trained / "row.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing; run `dvc repro train@{trained}` (or train_text@{trained}) first")
+    facts = read_json(path)
+    row = read_row(facts["row"])
+    if control is not None and row.sees is None:
+        raise ValueError(f"dvc.yaml, control {name}: row {row.name} sees no frames, so there is nothing to change")
+    return Subject(name, title, row, facts, control)
+
+
+def evaluate(subject: Subject, params: Params) -> RowRecord:
+    """Write predictions and record of a row or control, and add both to its MLflow run."""
+    marks = summarise_test(subject, params)
+    scores, per_video = score_file(subject.name, resamples=params.current.bootstrap_resamples)
+    record = make_record(subject, params, marks, scores, per_video)
+    write_record(metrics_file(subject.name), record)
+    _track(subject, params, record)
+    return record
+
+
+def summarise_test(subject: Subject, params: Params) -> list[dict[str, Any]]:
+    """Write `predictions/<name>.jsonl`; returns for each seed how many videos there are and how many texts were cut."""
+    study = params.current
+    decided_by = (
+        checkpoint_digest(subject.trained, subject.seeds),
+        file_sha256(CORPUS),
+        seen_digests(subject.trained.sees),
+        study.generate.model_dump(),
+    )
+    device = params.runtime.device
+    key = fingerprint(*decided_by, study.text.model_dump(), subject.control, CONTROL_SEED, device, summary_code(subject))
+    shards = [Shard(name=f"{seed}.jsonl", items=[seed]) for seed in subject.seeds]
+    with scratch_folder(f"summarise.{subject.name}", key) as scratch:
+        work = partial(_summarise_seed, subject=subject, params=params)
+        marks = run_shards(work, shards, folder=scratch, workers=1, unit="seed", title=f"evaluate {subject.name}")
+        texts = [(scratch / shard.name).read_text(encoding="utf-8") for shard in shards]
+        write_text(predictions_file(subject.name), "".join(texts))
+        keep_only(scratch)
+    return marks
+
+
+def summary_code(subject: Subject) -> str:
+    """A digest of the code that decides what a trained seed says; that of controls concerns controls only."""
+    controls = () if subject.control is None else ("pipeline.evaluation.controls",)
+    return code_digest("pipeline.evaluation.summarise", f"pipeline.models.{subject.trained.model}", *controls)
+
+
+def make_record(
+    subject: Subject, params: Params, marks: Sequence[dict[str, Any]], scores: dict[str, Score], per_video: VideoScores
+) -> RowRecord:
+    """Everything the report says of the row."""
+    from pipeline.scoring.metrics import signatures
+
+    row, facts = subject.trained, subject.facts
+    histories = {str(seed): read_json(row.folder / str(seed) / "history.json") for seed in subject.seeds}
+    made_from = {
+        "predictions": file_sha256(predictions_file(subject.name)),
+        "checkpoints": checkpoint_digest(row, subject.seeds),
+        "code": fingerprint(row.code, summary_code(subject)),
+        **short_digests(facts["made_from"]),
+    }
+    return RowRecord.model_validate(
+        {
+            "row": subject.name,
+            "title": subject.title,
+            "kind": "system" if subject.control is None else "control",
+            "model": row.model,
+            "text_model": row.text,
+            "encoder": row.encoder,
+            "tuning": row.tuning,
+            "control_of": None if subject.control is None else row.name,
+            "frames": subject.frames,
+            "study": params.study,
+            "scale": params.current.scale,
+            "split": "test",
+            "n_videos": marks[0]["videos"],
+            "seeds": subject.seeds,
+            "feature_width": read_json(row.folder / str(subject.seeds[0]) / "config.json")["feature_width"],
+            "parameters": facts["parameters"],
+            "truncated": marks[0]["truncated"],
+            "metrics": scores,
+            "signatures": signatures(),
+            "per_video": per_video,
+            "training": {
+                "selection": {
+                    str(result["seed"]): {key: result[key] for key in ("best_epoch", "val_rouge2")} for result in facts["seeds"]
+                },
+                "history": histories,
+                "settings": facts["settings"],
+                "optimised": facts["optimised"],
+            },
+            "made_from": made_from,
+        }
+    )
+
+
+def _summarise_seed(items: Sequence[int], path: Path, *, subject: Subject, params: Params) -> dict[str, Any]:
+    from pipeline.evaluation.summarise import summarise_seed  # PyTorch, which takes seconds to import
+
+    change = None if subject.control is None else partial(controlled, control=subject.control, seed=CONTROL_SEED)
+    return summarise_seed(subject.trained, items[0], path, params=params, change=change)
+
+
+def _track(subject: Subject, params: Params, record: RowRecord) -> None:
+    """Add test metrics and artifacts to the row's run; a control, which trains nothing, has a run of its own."""
+    stage = f"{'evaluate' if subject.control is None else 'control'}@{subject.name}"
+    run = tracking.row_run(study=params.study, row=subject.name, stage=stage, fingerprint=subject.facts["fingerprint"])
+    with run as row_run:
+        row_run.dataset(name=params.study, path=CORPUS, digest=file_sha256(CORPUS), context="test")
+        row_run.metrics({f"test_{metric}": score.mean for metric, score in record.metrics.items()})
+        for seed in subject.seeds:
+            with row_run.seed_run(seed) as seed_run:
+                seed_run.metrics({f"test_{metric}": score.per_seed[str(seed)].mean for metric, score in record.metrics.items()})
+                seed_run.artifact(subject.trained.folder / str(seed) / "history.json")
+        for path in (predictions_file(subject.name), metrics_file(subject.name)):
+            row_run.artifact(path)

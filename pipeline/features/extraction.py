@@ -1,0 +1,121 @@
+"""Parquet store of frame embeddings, written shard by shard from the frame store.
+
+Columns `video_id, frame_index, pts_seconds, embedding fixed_size_list<float16>[D]`, one file per shard of frames; the
+footer names encoder, sha256 of its weights, and normalisation. Embeddings are stored as the encoder gives them. Models
+normalise them, so changing that setting re-extracts nothing.
+
+Shapes: N frames, D feature width, H and W pixels.
+"""
+
+import io
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from PIL import Image
+
+from pipeline.base.code import code_digest
+from pipeline.base.device import choose_device, mixed_precision
+from pipeline.base.files import read_json
+from pipeline.base.resumable import Shard, all_done, run_shards
+from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
+from pipeline.encoders.encoder import Encoder, EncoderSpec, load_encoder, preprocess, read_spec
+from pipeline.frames.store import SUMMARY, frame_shards, frames_per_video, read_batches
+
+if TYPE_CHECKING:
+    from pipeline.base.params import Runtime
+
+NORMALISATION = "none"  # as the encoder gives them; the model brings them to unit length
+
+
+def extract_features(frames: Path, out: Path, *, weights: Path, runtime: "Runtime") -> dict[str, Any]:
+    """Embed every frame of the store `frames` into `out`, one Parquet file per shard; returns the totals.
+
+    The encoder is the one in the folder `weights`. Memory is bounded by one shard, whatever the number of videos. Finished
+    shards are kept in scratch: wherever a call is killed, the next one resumes after the last of them.
+    """
+    sources, spec, per_video = frame_shards(frames), read_spec(weights), frames_per_video(frames)
+    stored = read_json(frames / SUMMARY)["short_side"]
+    if stored < spec.resize_to:
+        print(f"warning: {spec.name} wants pictures of {spec.resize_to} pixels, frames have {stored}: raise frames.short_side")
+    sha256 = file_sha256(weights / "encoder.safetensors")
+    device = choose_device(runtime.device)
+    precision = "bfloat16" if device.type == "cuda" else "float32"
+    key = fingerprint(
+        asdict(spec), sha256, precision, per_video, [file_sha256(source) for source in sources],
+        code_digest("pipeline.features.extraction"),
+    )  # fmt: skip
+    footer = {"encoder": spec.name, "scale": spec.scale, "weights_sha256": sha256}
+    footer |= {"normalisation": NORMALISATION, "precision": precision, "frames_per_video": str(per_video)}
+    shards = [Shard(name=source.name, items=[source]) for source in sources]
+    with scratch_folder(f"extract_features.{spec.name}", key) as folder:
+        work = partial(_extract_shard, footer=footer, batch_size=runtime.extraction_batch_size)
+        if not all_done(shards, folder):
+            encoder = load_encoder(weights)
+            encoder.module.to(device).eval()
+            work = partial(work, encoder=encoder, device=device)
+        counts = run_shards(work, shards, folder=folder, workers=1, unit="shard", title=f"embed with {spec.name}")
+        publish(folder, [shard.name for shard in shards], out)
+    return footer | {"frames": sum(count["frames"] for count in counts), "dim": spec.dim}
+
+
+def pixel_batches(shard: Path, spec: EncoderSpec, *, batch_size: int) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
+    """Rows of a frame shard with their pixels, uint8 [batch, 3, H, W], decoded in threads (Pillow releases the GIL)."""
+    with ThreadPoolExecutor() as pool:
+        for rows in read_batches(shard, batch_size=batch_size):
+            images = rows.column("image").to_pylist()
+            yield rows, np.concatenate(list(pool.map(partial(_decode, spec), _chunks(images, 32))))
+
+
+def feature_schema(dim: int, footer: dict[str, str]) -> pa.Schema:
+    """Columns of a feature file whose vectors have `dim` values, with its footer metadata."""
+    embedding = pa.list_(pa.float16(), dim)
+    columns = [("video_id", pa.string()), ("frame_index", pa.int32()), ("pts_seconds", pa.float64()), ("embedding", embedding)]
+    return pa.schema(columns, metadata=footer)
+
+
+def read_footer(shard: Path) -> dict[str, str]:
+    """The footer metadata of a feature file."""
+    metadata = pq.read_metadata(shard).metadata or {}
+    return {key.decode(): value.decode() for key, value in metadata.items() if key != b"ARROW:schema"}
+
+
+def _extract_shard(
+    items: Sequence[Path], path: Path, *, encoder: Encoder, device: torch.device, batch_size: int, footer: dict[str, str]
+) -> dict[str, Any]:
+    (source,) = items
+    frames = 0
+    with pq.ParquetWriter(path, feature_schema(encoder.dim, footer)) as writer:
+        for rows, pixels in pixel_batches(source, encoder.spec, batch_size=batch_size):
+            values = _embed(encoder, torch.from_numpy(pixels).to(device))
+            if not np.isfinite(values).all():
+                raise ValueError(f"{source}: {encoder.spec.name} gives values that float16 cannot hold; check its weights")
+            vectors = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), encoder.dim)
+            writer.write_batch(
+                pa.record_batch([*(rows.column(name) for name in writer.schema.names[:3]), vectors], schema=writer.schema)
+            )
+            frames += len(values)
+    return {"frames": frames}
+
+
+@torch.inference_mode()
+def _embed(encoder: Encoder, pixels_B3HW: torch.Tensor) -> np.ndarray:
+    with mixed_precision(pixels_B3HW.device):
+        features_BD = encoder.encode(pixels_B3HW)
+    values: np.ndarray = features_BD.float().cpu().numpy().astype(np.float16)
+    return values
+
+
+def _decode(spec: EncoderSpec, images: Sequence[bytes]) -> np.ndarray:
+    return preprocess(spec, [Image.open(io.BytesIO(image)) for image in images])
+
+
+def _chunks(values: Sequence[bytes], size: int) -> list[Sequence[bytes]]:
+    return [values[start : start + size] for start in range(0, len(values), size)]

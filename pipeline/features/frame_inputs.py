@@ -1,0 +1,138 @@
+"""What a model sees: a run of frames per video, as stored features or as pixels, gathered into padded batches.
+
+Loading is memory-mapped and has no Python loop over rows. A video without frames is fully masked; its text still counts.
+
+Shapes: N frames of all videos, B videos of a batch, M frames of its longest video, D feature width, H and W pixels.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from filelock import FileLock
+from torch import Tensor
+from tqdm import tqdm
+
+from pipeline.base.code import code_digest
+from pipeline.base.scratch import file_sha256, fingerprint, scratch_root
+from pipeline.encoders.encoder import EncoderSpec
+from pipeline.features.extraction import pixel_batches, read_footer
+from pipeline.frames.store import frame_shards, frames_per_video
+
+_STALE_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class FrameInputs:
+    """`values` [N, ...] of all videos one after another; video `v` owns rows `starts[v]` to `starts[v] + lengths[v]`."""
+
+    values: np.ndarray
+    starts: dict[str, int]
+    lengths: dict[str, int]
+    max_frames: int
+    footer: dict[str, str]
+
+    @property
+    def width(self) -> int:
+        """D for features, 3 for pixels."""
+        return int(self.values.shape[1])
+
+    def gather(self, video_ids: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Padded values [B, M, ...] (features as float32, pixels as uint8) and a mask [B, M], true for real frames."""
+        lengths_B = np.array([self.lengths.get(video_id, 0) for video_id in video_ids])
+        starts_B = np.array([self.starts.get(video_id, 0) for video_id in video_ids])
+        positions_M = np.arange(max(1, int(lengths_B.max())))
+        mask_BM = positions_M < lengths_B[:, None]
+        rows_BM = np.where(mask_BM, starts_B[:, None] + positions_M, 0)
+        values = self.values[rows_BM]
+        values[~mask_BM] = 0
+        tensor = torch.from_numpy(values)
+        return (tensor if tensor.dtype == torch.uint8 else tensor.float()), torch.from_numpy(mask_BM)
+
+
+def open_features(folder: Path) -> FrameInputs:
+    """The embeddings of one encoder. Files of different encoders or weights, or a non-finite value, are a `ValueError`."""
+    shards = sorted(folder.glob("*.parquet"))
+    if not shards:
+        raise FileNotFoundError(f"{folder} holds no features; run `dvc repro extract_features@{folder.name}` first")
+    footers = [read_footer(shard) for shard in shards]
+    for shard, footer in zip(shards, footers, strict=True):
+        if footer != footers[0]:
+            raise ValueError(f"{shard}: footer {footer} differs from {shards[0].name}'s {footers[0]}; extract again")
+    table = pa.concat_tables(pq.read_table(shard, columns=["video_id", "embedding"], memory_map=True) for shard in shards)
+    embedding = table.column("embedding").combine_chunks()
+    values = embedding.flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
+    if not np.isfinite(values).all():
+        bad = table.column("video_id")[int(np.argmin(np.isfinite(values).all(axis=1)))]
+        raise ValueError(f"{folder}: video {bad} has a feature that is not a finite number; extract again")
+    return _store(values, table.column("video_id"), max_frames=int(footers[0]["frames_per_video"]), footer=footers[0])
+
+
+def open_pixels(frames: Path, spec: EncoderSpec) -> FrameInputs:
+    """The frames as `spec`'s encoder expects them, decoded once into a memory-mapped scratch file shared by all seeds.
+
+    Files of other frames or other preprocessing are removed when nobody has opened them for a day.
+    """
+    shards = frame_shards(frames)
+    fitted = (spec.image_size, spec.resize_to, spec.interpolation, spec.squash)
+    key = fingerprint(fitted, [file_sha256(shard) for shard in shards], code_digest("pipeline.features.frame_inputs"))
+    path = scratch_root() / "pixels" / f"{key}.npy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ids = pa.concat_tables(pq.read_table(shard, columns=["video_id"]) for shard in shards).column("video_id")
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            # Experiments side by side have one file each. A process that has mapped a file keeps it after removal.
+            for other in path.parent.glob("*.npy"):
+                with suppress(FileNotFoundError):
+                    if time.time() - other.stat().st_mtime > _STALE_SECONDS:
+                        other.unlink()
+            _write_pixels(path, shards, spec, rows=len(ids))
+        path.touch()
+        values = np.load(path, mmap_mode="r")
+    return _store(values, ids, max_frames=frames_per_video(frames), footer={})
+
+
+def _write_pixels(path: Path, shards: Sequence[Path], spec: EncoderSpec, *, rows: int) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    shape = (rows, 3, spec.image_size, spec.image_size)
+    try:
+        target = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+        start = 0
+        with tqdm(total=rows, unit="frame", desc="decode frames", disable=None) as bar:
+            for shard in shards:
+                for _, pixels in pixel_batches(shard, spec, batch_size=512):
+                    target[start : start + len(pixels)] = pixels
+                    start += len(pixels)
+                    bar.update(len(pixels))
+        target.flush()
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _store(values: np.ndarray, ids: pa.ChunkedArray, *, max_frames: int, footer: dict[str, str]) -> FrameInputs:
+    names = ids.to_numpy()
+    starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
+    lengths = np.diff(np.r_[starts, len(names)])
+    owners = names[starts]
+    if len(set(owners)) != len(owners):
+        raise ValueError("frames of a video are not stored together; sample the frames again")
+    if lengths.max() > max_frames:
+        longest = owners[int(lengths.argmax())]
+        raise ValueError(
+            f"video {longest} has {lengths.max()} frames, more than frames.count {max_frames}; sample the frames again"
+        )
+    return FrameInputs(
+        values=values,
+        starts=dict(zip(owners, starts.tolist(), strict=True)),
+        lengths=dict(zip(owners, lengths.tolist(), strict=True)),
+        max_frames=max_frames,
+        footer=footer,
+    )

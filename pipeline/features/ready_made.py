@@ -1,0 +1,157 @@
+"""Ready-made features in place of videos that have vanished: other people's embeddings become a feature store like our own.
+
+`path` is a folder of `<video_id>.npy`, float [frames, D], as the paper's released extractor writes them, or of Parquet
+files with columns `video_id`, `frame_index`, `pts_seconds`, `embedding`. Rows of zeros are padding and are left out, so that
+models mask them. The files cannot show where the vectors come from: `provenance` says so and is kept in the footer.
+
+Shapes: N frames, D feature width.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.base.code import code_digest
+from pipeline.base.params import ReadyFeatures
+from pipeline.base.paths import CORPUS, INPUTS
+from pipeline.base.resumable import run_shards, split_into_shards
+from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
+from pipeline.corpus.table import read_corpus
+from pipeline.encoders.encoder import read_spec
+from pipeline.features.extraction import NORMALISATION, feature_schema
+
+VIDEOS_PER_SHARD = 64
+_COLUMNS = ("video_id", "frame_index", "pts_seconds", "embedding")
+
+
+def import_features(name: str, source: ReadyFeatures, out: Path, *, study: str, weights: Path, count: int) -> dict[str, Any]:
+    """Write ready-made features of encoder `name` to `out`; returns totals and the ids of videos that have none.
+
+    `weights` is the encoder's folder, which says how wide its vectors are; `count` is the most frames a video may have. Raises
+    `ValueError` naming a file of another width, with more real rows, or with a value that is not a finite number. A folder that
+    has none of the videos, or in which DVC would not notice a change, is refused in the same way.
+    """
+    check_place(name, Path(source.path), study=study)
+    corpus = read_corpus(CORPUS)
+    wanted = list(corpus.loc[corpus["status"] == "ok", "video_id"])
+    return copy_features(name, source, out, video_ids=wanted, max_frames=count, width=read_spec(weights).dim)
+
+
+def check_place(name: str, path: Path, *, study: str) -> None:
+    """Refuse features kept where DVC would not notice a change."""
+    inputs = INPUTS / study
+    if not path.resolve().is_relative_to(inputs.resolve()):
+        raise ValueError(
+            f"ready_features.{name}.path: {path} is not in {inputs}, where DVC notices a change; put the folder itself there, "
+            "not a link"
+        )
+
+
+def copy_features(
+    name: str, source: ReadyFeatures, out: Path, *, video_ids: Sequence[str], max_frames: int, width: int
+) -> dict[str, Any]:
+    """The features of `video_ids`, wherever they are; see `import_features` for what is refused."""
+    folder = Path(source.path)
+    if not folder.is_dir():
+        raise ValueError(f"ready_features.{name}.path: {folder} is not a folder of <video_id>.npy or Parquet files")
+    tables = sorted(folder.glob("*.parquet"))
+    found = set(_ids(tables)) if tables else {path.stem for path in folder.glob("*.npy")}
+    have = [video_id for video_id in video_ids if video_id in found]
+    if not have:
+        raise ValueError(
+            f"ready_features.{name}.path: {folder} has features of none of the {len(video_ids)} videos of the corpus"
+        )
+    dim = _width(tables, folder / f"{have[0]}.npy")
+    if dim != width:
+        raise ValueError(
+            f"ready_features.{name}.path: {folder} has vectors of {dim} values, {name} gives {width}: these are not its features"
+        )
+    digests = [file_sha256(path) for path in tables] or [file_sha256(folder / f"{video_id}.npy") for video_id in have]
+    footer = {"encoder": name, "scale": "ready", "weights_sha256": "", "normalisation": NORMALISATION, "precision": "unknown"}
+    footer |= {"frames_per_video": str(max_frames), "provenance": source.provenance}
+    work = partial(_write_shard, folder=folder, tables=tables, dim=dim, max_frames=max_frames, footer=footer)
+    shards = split_into_shards(have, size=VIDEOS_PER_SHARD)
+    with scratch_folder(
+        f"import_features.{name}", fingerprint(footer, digests, have, code_digest("pipeline.features.ready_made"))
+    ) as scratch:
+        counts = run_shards(work, shards, folder=scratch, workers=1, unit="video", title=f"import {name}")
+        publish(scratch, [shard.name for shard in shards], out)
+    padding = sum(count["padding"] for count in counts)
+    without = [video_id for video_id in video_ids if video_id not in found]
+    return {"frames": sum(count["frames"] for count in counts), "dim": dim, "padding": padding, "without": without}
+
+
+def _ids(tables: Sequence[Path]) -> Iterator[str]:
+    for table in tables:
+        names = pq.read_schema(table).names
+        if lacking := [column for column in _COLUMNS if column not in names]:
+            raise ValueError(f"{table}: column {', '.join(lacking)} is missing; expected {', '.join(_COLUMNS)}")
+        yield from pq.read_table(table, columns=["video_id"]).column("video_id").unique().to_pylist()
+
+
+def _width(tables: Sequence[Path], first: Path) -> int:
+    if tables:
+        lengths = pa.compute.list_value_length(pq.read_table(tables[0], columns=["embedding"]).column("embedding"))
+        return int(lengths[0].as_py())
+    return int(_load(first).shape[1])
+
+
+def _load(path: Path) -> np.ndarray:
+    try:
+        values: np.ndarray = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"{path}: not a readable .npy array ({error})") from error
+    if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
+        raise ValueError(f"{path}: expected floats [frames, width], found {values.dtype} {list(values.shape)}")
+    return values
+
+
+def _read(video_id: str, folder: Path, tables: Sequence[Path], dim: int) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
+    """Where the features were read from, frame numbers [N], times [N] (NaN where unknown), vectors [N, D]."""
+    if not tables:
+        path = folder / f"{video_id}.npy"
+        values = _load(path)
+        index, seconds = np.arange(len(values), dtype=np.int32), np.full(len(values), np.nan)
+        where = str(path)
+    else:
+        parts = [pq.read_table(table, filters=[("video_id", "=", video_id)]) for table in tables]
+        table = pa.concat_tables(part.select(_COLUMNS) for part in parts if len(part)).sort_by("frame_index")
+        where = f"{folder}, video {video_id}"
+        lengths = set(pa.compute.list_value_length(table.column("embedding")).to_pylist())
+        if lengths != {dim}:
+            raise ValueError(f"{where}: embeddings of width {sorted(lengths)}, those of other videos have {dim}")
+        values = table.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(len(table), dim)
+        index, seconds = table.column("frame_index").to_numpy().astype(np.int32), table.column("pts_seconds").to_numpy()
+    if values.shape[1] != dim:
+        raise ValueError(f"{where}: width {values.shape[1]}, the first file has {dim}")
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"{where}: row {int(np.argmin(np.isfinite(values).all(axis=1)))} has a value that is not a finite number"
+        )
+    return where, index, seconds, values
+
+
+def _write_shard(
+    items: Sequence[str], path: Path, *, folder: Path, tables: Sequence[Path], dim: int, max_frames: int, footer: dict[str, str]
+) -> dict[str, int]:
+    frames = padding = 0
+    with pq.ParquetWriter(path, feature_schema(dim, footer)) as writer:
+        for video_id in items:
+            where, index, seconds, values = _read(video_id, folder, tables, dim)
+            real = values.any(axis=1)
+            if real.sum() > max_frames:
+                raise ValueError(f"{where}: {int(real.sum())} frames, frames.count is {max_frames}")
+            with np.errstate(over="ignore"):  # checked in the next line
+                vectors = values[real].astype(np.float16)
+            if not np.isfinite(vectors).all():
+                raise ValueError(f"{where}: a value is too large for float16")
+            embedding = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), dim)
+            columns = [pa.array([video_id] * len(vectors)), pa.array(index[real]), pa.array(seconds[real]), embedding]
+            writer.write_batch(pa.record_batch(columns, schema=writer.schema))
+            frames, padding = frames + len(vectors), padding + int((~real).sum())
+    return {"frames": frames, "padding": padding}

@@ -1,0 +1,1 @@
+"""Stage `sample_frames`: exact decoding, and the store of sampled frames with its one reader."""

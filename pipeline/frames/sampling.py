@@ -1,0 +1,155 @@
+"""Evenly spaced frames of every video, decoded once into the store that `pipeline.frames.store` reads."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import PIL
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from pipeline.base.code import code_digest
+from pipeline.base.files import write_json
+from pipeline.base.params import Frames
+from pipeline.base.paths import RAW
+from pipeline.base.resumable import run_shards, split_into_shards
+from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
+from pipeline.frames.decoding import VideoError, sample_positions, sample_video
+from pipeline.frames.store import SCHEMA, SUMMARY, FrameStore, jpeg_bytes
+
+if TYPE_CHECKING:
+    import pandas as pd  # worker processes import this module and need no pandas
+
+VIDEOS_PER_SHARD = 16
+
+
+def sample_corpus(corpus: "pd.DataFrame", out: Path, *, settings: Frames, workers: int) -> dict[str, Any]:
+    """Sample every video of the corpus with status "ok" into the store `out`; returns what `summary.json` says.
+
+    A video that gives no frames is a row with a reason. Wherever a call is killed, the next one resumes after the last
+    finished shard. Shards are kept (as hard links), so that another text or limit in the study decodes nothing again. When a
+    worker process dies, raises `RuntimeError` naming the videos that were being sampled.
+    """
+    asked = corpus[(corpus["status"] == "ok") & (corpus["video_path"] != "")]  # a study may do without videos
+    columns = zip(asked["video_id"], asked["video_path"], strict=True)
+    rows: list[dict[str, str]] = [{"video_id": video_id, "video_path": path} for video_id, path in columns]
+    work = partial(sample_shard, count=settings.count, short_side=settings.short_side, jpeg_quality=settings.jpeg_quality)
+    decoder = f"PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"
+    key = fingerprint(
+        work.keywords,
+        decoder,
+        PIL.__version__,
+        code_digest("pipeline.frames.sampling"),
+        VIDEOS_PER_SHARD,
+        [[*row.values(), *_identity(row)] for row in rows],
+    )
+    shards = split_into_shards(rows, size=VIDEOS_PER_SHARD)
+    with scratch_folder("sample_frames", key) as folder:
+        for stale in folder.glob(".*.current"):
+            stale.unlink()
+        try:
+            parts = run_shards(work, shards, folder=folder, workers=workers, unit="video", title="sample frames")
+        except BrokenProcessPool as error:
+            markers = [marker.read_text(encoding="utf-8").split() for marker in folder.glob(".*.current")]
+            at_work = sorted(video_ids[-1] for video_ids in markers if video_ids)
+            raise RuntimeError(
+                f"a worker process died while it sampled one of these videos: {', '.join(at_work) or 'unknown'}. "
+                "Either the file crashes the decoder (repair it or take it out of the dataset) or memory ran out "
+                "(lower runtime.workers). "
+                "Finished shards are kept: the next run resumes from there."
+            ) from error
+        videos = [video for part in parts for video in part["videos"]]
+        ok = [video for video in videos if video["status"] == "ok"]
+        summary = {
+            "count": settings.count,
+            "short_side": settings.short_side,
+            "decoder": decoder,
+            "asked": len(rows),
+            "ok": len(ok),
+            "failed": sum(video["status"] == "failed" for video in videos),
+            "frames": sum(video["frames"] for video in videos),
+            "videos": videos,
+        }
+        assert summary["asked"] == summary["ok"] + summary["failed"], "every video asked for is either ok or failed"
+        write_json(folder / SUMMARY, summary)
+        publish(folder, [*(shard.name for shard in shards), SUMMARY], out)
+    return summary
+
+
+def sample_shard(rows: Sequence[dict[str, str]], path: Path, *, count: int, short_side: int, jpeg_quality: int) -> dict[str, Any]:
+    """Write the frames of `rows` (`video_id`, `video_path`) as one Parquet file; returns `{"videos": [a row each]}`."""
+    current = path.with_suffix(".current")  # if this process dies, the last line names its video
+    videos = []
+    with pq.ParquetWriter(path, SCHEMA, compression="none") as writer:  # JPEG does not compress further
+        for row in rows:
+            with current.open("a", encoding="utf-8") as marker:
+                marker.write(f"{row['video_id']}\n")
+            video = {"video_id": row["video_id"], "status": "ok", "reason": "", "note": ""}
+            try:
+                sampled = sample_video(Path(row["video_path"]), count=count, short_side=short_side)
+            except VideoError as error:
+                failed = {"status": "failed", "reason": str(error), "frames": 0, "source_frames": 0, "width": 0, "height": 0}
+                videos.append(video | failed)
+                continue
+            columns = [
+                [row["video_id"]] * len(sampled.frames),
+                [frame.frame_index for frame in sampled.frames],
+                [frame.pts_seconds for frame in sampled.frames],
+                [jpeg_bytes(Image.fromarray(frame.image), quality=jpeg_quality) for frame in sampled.frames],
+            ]
+            arrays = [pa.array(column, type=field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=SCHEMA))
+            size = {"source_frames": sampled.source_frames, "width": sampled.width, "height": sampled.height}
+            videos.append(video | {"note": sampled.note, "frames": len(sampled.frames)} | size)
+    current.unlink()
+    return {"videos": videos}
+
+
+def describe_frames(summary: dict[str, Any], splits: Mapping[str, str]) -> dict[str, Any]:
+    """What `metrics/frames.json` says: totals, counts per split, and videos that were lost or that have a note.
+
+    `summary` is that of the store; `splits` gives the split of every video.
+    """
+    videos = summary["videos"]
+    per_split = {}
+    for split in dict.fromkeys(splits.values()):
+        statuses = [video["status"] for video in videos if splits[video["video_id"]] == split]
+        per_split[split] = {"asked": len(statuses), "ok": statuses.count("ok"), "failed": statuses.count("failed")}
+    lost = [
+        {"video_id": video["video_id"], "split": splits[video["video_id"]], "reason": video["reason"]}
+        for video in videos
+        if video["status"] == "failed"
+    ]
+    notes = [{"video_id": video["video_id"], "note": video["note"]} for video in videos if video["note"]]
+    totals = {key: summary[key] for key in ("asked", "ok", "failed", "frames", "count", "decoder")}
+    return totals | {"per_split": per_split, "lost": lost, "notes": notes}
+
+
+def storyboards(store: FrameStore, video_ids: Sequence[str], *, frames: int, width: int) -> dict[str, list[str]]:
+    """For each video `frames` evenly chosen frames, `width` pixels wide, as base64 JPEG strings for a page."""
+    boards = {}
+    for video_id in video_ids:
+        images = store.images(video_id)
+        chosen = [images[position] for position in sample_positions(len(images), count=frames)]
+        small = [image.resize((width, max(1, round(image.height * width / image.width)))) for image in chosen]
+        boards[video_id] = [base64.b64encode(jpeg_bytes(image, quality=80)).decode("ascii") for image in small]
+    return boards
+
+
+def _identity(row: dict[str, str]) -> list[int | str]:
+    """What tells that a file is another one: size and time of change, so that large videos are not read twice.
+
+    Drawn videos are small and are written anew by each run of `download`, so there the contents count.
+    """
+    path = Path(row["video_path"])
+    if not path.is_file():
+        return []
+    if path.is_relative_to(RAW):
+        return [file_sha256(path)]
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]

@@ -1,0 +1,1 @@
+"""The drawn world: recipes, drawings, motion, video files. It knows nothing of datasets, splits or models."""

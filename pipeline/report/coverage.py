@@ -1,0 +1,65 @@
+"""How much of the data was there: what stages `download` and `sample_frames` say in `metrics/`."""
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ConfigDict, Field
+
+from pipeline.scoring.record import Block, parse
+
+
+class Part(Block):
+    """A file may say more than the report shows."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+P = TypeVar("P", bound=Part)
+
+
+class Lost(Part):
+    video_id: str
+    split: str = ""
+    reason: str
+
+
+class Note(Part):
+    """Something to know of a video that was used all the same."""
+
+    video_id: str
+    note: str
+
+
+class Counts(Part):
+    asked: int
+    ok: int
+    failed: int
+
+
+class CorpusSummary(Part):
+    """`coverage` by split; `texts[split]` counts the videos that have a text of each kind."""
+
+    study: str
+    dataset: str
+    splits: str
+    coverage: dict[str, Counts]
+    texts: dict[str, dict[str, int]]
+    lost: list[Lost]
+
+    @property
+    def text_names(self) -> list[str]:
+        return list(next(iter(self.texts.values()), {}))
+
+
+class FramesSummary(Counts):
+    """`count` frames were asked for per video, `frames` were found in all."""
+
+    frames: int
+    count: int
+    lost: list[Lost]
+    notes: list[Note] = Field(default_factory=list)
+
+
+def read_summary(kind: type[P], path: Path) -> P | None:
+    """None if there is no such file."""
+    return parse(kind, path) if path.exists() else None

@@ -1,0 +1,72 @@
+"""Reading the results: every record with its predictions, checked against each other, and the optional files beside them."""
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.base.files import read_json
+from pipeline.base.paths import COSTS, METRICS, PREDICTIONS, STORYBOARDS
+from pipeline.report.checks import check_ablation, check_rows
+from pipeline.report.costs import read_costs
+from pipeline.report.coverage import CorpusSummary, FramesSummary, read_summary
+from pipeline.report.paper import SYSTEMS
+from pipeline.report.results import Results, Row, remedy
+from pipeline.scoring.predictions import Summaries, read_predictions
+from pipeline.scoring.record import RowRecord, read_record
+
+ROW_ORDER = tuple(SYSTEMS)
+ABLATIONS = "ablations"  # the folder of their records and predictions
+
+
+def load_results(root: Path = Path()) -> Results:
+    """Read and check the results below `root`. An inconsistency is a `ValueError` that names the row and, if any, the video."""
+    found = _read_rows(root / METRICS, root / PREDICTIONS)
+    if not found:
+        raise ValueError(f"{root / METRICS}: no row to report; run `dvc repro`, which evaluates every row first")
+    rows = tuple(sorted(found, key=_position))
+    check_rows(rows, root / PREDICTIONS)
+    ablations = tuple(_read_rows(root / METRICS / ABLATIONS, root / PREDICTIONS / ABLATIONS))
+    for ablation in ablations:
+        check_ablation(ablation, root / PREDICTIONS / ABLATIONS)
+    storyboards, sources = (root / STORYBOARDS, root / METRICS / "sources.json")
+    return Results(
+        rows=rows,
+        ablations=ablations,
+        corpus=read_summary(CorpusSummary, root / METRICS / "corpus.json"),
+        frames=read_summary(FramesSummary, root / METRICS / "frames.json"),
+        storyboards=read_json(storyboards) if storyboards.exists() else None,
+        costs=read_costs(root / COSTS),
+        sources=read_json(sources) if sources.exists() else {},
+    )
+
+
+def _read_rows(metrics: Path, predictions: Path) -> list[Row]:
+    """All rows of a folder."""
+    paths = [path for path in sorted(metrics.glob("*.json")) if _is_record(read_json(path))]
+    records = {path.stem: read_record(path) for path in paths}
+    for stem, record in records.items():
+        name = record.row if record.ablation is None else record.ablation.name
+        if stem != name:
+            raise ValueError(f"{metrics / stem}.json: describes row {name!r}; file and row must have the same name")
+    for path in sorted(predictions.glob("*.jsonl")):
+        if path.stem not in records:
+            raise ValueError(f"{path}: row {path.stem!r} has no {metrics / path.stem}.json; evaluate the row or delete the file")
+    return [Row(record, _read_summaries(predictions / f"{stem}.jsonl", record)) for stem, record in records.items()]
+
+
+def _read_summaries(path: Path, record: RowRecord) -> Summaries:
+    if not path.exists():
+        raise ValueError(f"row {record.row!r}: {path} is missing; {remedy(record)}")
+    try:
+        return read_predictions(path)
+    except ValueError as error:
+        raise ValueError(f"row {record.row!r}: {error}") from error
+
+
+def _is_record(content: Any) -> bool:
+    """Other files that stages write to `metrics/` say nothing of a row."""
+    return isinstance(content, dict) and "row" in content
+
+
+def _position(row: Row) -> tuple[int, int, str]:
+    place = ROW_ORDER.index(row.name) if row.name in ROW_ORDER else len(ROW_ORDER)
+    return ("system", "control", "floor").index(row.record.kind), place, row.name

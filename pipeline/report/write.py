@@ -1,0 +1,53 @@
+"""The report folder: tables, figures and one self-contained page."""
+
+from pathlib import Path
+
+from pipeline.base.files import write_json, write_text
+from pipeline.base.params import Chosen
+from pipeline.report import ablations, costs, figures, tables
+from pipeline.report.load import load_results
+from pipeline.report.page import render_page
+from pipeline.report.results import Results
+
+FIGURES = "figures"
+COSTS = "costs.md"
+
+
+def write_report(out: Path, *, resamples: int, chosen: Chosen, root: Path = Path()) -> list[Path]:
+    """Check the results below `root`, then write the report into the folder `out`; returns the paths of all files written.
+
+    `chosen` says how settings were chosen. The same inputs give the same bytes. Times and memory are in `index.html` and
+    `costs.md` alone, which git does not keep. Figures of an earlier run that this one lacks are removed. Inconsistent inputs are
+    a `ValueError` and leave `out` as it was.
+    """
+    files = _render(load_results(root), resamples=resamples, chosen=chosen)
+    for name, text in files.items():
+        write_text(out / name, text)
+    for path in [*(out / FIGURES).iterdir(), out / COSTS]:
+        if path.relative_to(out).as_posix() not in files:
+            path.unlink(missing_ok=True)
+    # Lets DVC see in a fresh clone that the page is not there yet: git keeps the other outputs, and not this one.
+    write_json(out / "files.json", sorted(files))
+    return [out / name for name in files]
+
+
+def _render(results: Results, *, resamples: int, chosen: Chosen) -> dict[str, str]:
+    """Every file by its name in the folder."""
+    lines = ablations.ablation_lines(results, resamples=resamples)
+    drawn = figures.draw_all(results, lines)
+    files = {
+        "table.md": tables.markdown(results),
+        "table.csv": tables.comma_separated(results),
+        "table.tex": tables.latex(results),
+        "table.txt": tables.plain_text(results),
+        "summary.md": tables.summary_markdown(results),
+        "conventions.md": tables.conventions_markdown(results),
+        "ablations.md": ablations.ablation_markdown(results, lines),
+        "ablations.csv": ablations.ablation_csv(lines),
+        "scores.json": tables.headline_scores(results),
+        "curves.csv": tables.curves(results),
+        COSTS: costs.cost_markdown(results) if results.costs else None,
+        **{f"{FIGURES}/{name}.svg": svg for name, svg in drawn.items()},
+        "index.html": render_page(results, lines, drawn, resamples=resamples, chosen=chosen),
+    }
+    return {name: text for name, text in files.items() if text is not None}

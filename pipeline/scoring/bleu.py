@@ -1,0 +1,48 @@
+"""Corpus BLEU by `sacrebleu`, from counts per video, so that it can be recomputed on every resample. Scale 0 to 100.
+
+Source: K. Papineni et al., BLEU: a Method for Automatic Evaluation of Machine Translation, 2002; M. Post, A Call for Clarity in
+Reporting BLEU Scores, 2018.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from pipeline.scoring.statistics import Floats
+
+
+def bleu_statistics(predictions: Sequence[str], references: Sequence[str], *, order: int) -> Floats:
+    """What corpus BLEU sums up, per video: `[videos, 2 + 2 * order]` with both lengths, matches and totals per n-gram order."""
+    # The public corpus_score gives sums only; a one-sentence corpus is its own sum.
+    scorer = _bleu(order)
+    rows = []
+    for prediction, reference in zip(predictions, references, strict=True):
+        score = scorer.corpus_score([prediction], [[reference]])
+        rows.append([score.sys_len, score.ref_len, *score.counts, *score.totals])
+    return np.array(rows, dtype=np.float64)
+
+
+def corpus_bleu(statistics: Floats) -> Floats:
+    """Corpus BLEU, 0 to 100, of summed statistics `[..., 2 + 2 * order]`; equals sacrebleu with "exp" smoothing.
+
+    The k-th n-gram order without a match counts as 1 / 2**k matches; no match at all, or no n-gram of some order, gives 0.
+    """
+    order = (statistics.shape[-1] - 2) // 2
+    length, reference_length = statistics[..., 0], statistics[..., 1]
+    matches, totals = statistics[..., 2 : 2 + order], statistics[..., 2 + order :]
+    missing = matches == 0
+    smoothed = np.where(missing, 0.5 ** np.cumsum(missing, axis=-1), matches)
+    precision = smoothed / np.maximum(totals, 1)
+    brevity = np.exp(np.minimum(0.0, 1 - reference_length / np.maximum(length, 1)))
+    score = 100 * brevity * np.exp(np.log(precision).mean(axis=-1))
+    scored: Floats = np.where(missing.all(axis=-1) | (totals == 0).any(axis=-1), 0.0, score)
+    return scored
+
+
+@lru_cache
+def _bleu(order: int) -> Any:
+    from sacrebleu.metrics import BLEU
+
+    return BLEU(tokenize="13a", smooth_method="exp", max_ngram_order=order, effective_order=False)

@@ -1,0 +1,124 @@
+"""The registry of metrics: one entry each, read by scoring, by the report and by `docs/metrics.md`.
+
+All figures are on a scale of 0 to 100. A row has one summary per video and training seed. A metric is either a mean over videos
+or computed on the corpus; either is then averaged over seeds.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+from pipeline.scoring.bleu import bleu_statistics, corpus_bleu
+from pipeline.scoring.meteor import meteor
+from pipeline.scoring.rouge import rouge
+from pipeline.scoring.statistics import Floats
+
+
+@dataclass(frozen=True)
+class PerVideo:
+    """`score` gives one figure for each pair of prediction and reference."""
+
+    score: Callable[[Sequence[str], Sequence[str]], list[float]]
+
+
+@dataclass(frozen=True)
+class OverCorpus:
+    """`statistics` gives numbers per video `[V, K]`; `combine` turns their sum `[..., K]` into a figure."""
+
+    statistics: Callable[[Sequence[str], Sequence[str]], Floats]
+    combine: Callable[[Floats], Any]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`flags` is what makes figures comparable, with `{version}` of `package`; `card` says in words what is measured.
+
+    `headline`: a column of the main table. `compared`: rows are tested against each other by it, video by video.
+    """
+
+    key: str
+    title: str
+    short: str
+    card: str
+    scorer: PerVideo | OverCorpus
+    package: str
+    flags: str
+    headline: bool = False
+    compared: bool = False
+
+    @property
+    def signature(self) -> str:
+        """Package, version and flags, as one line."""
+        return self.flags.format(version=version(self.package))
+
+
+def _rouge(kind: str, card: str, *, whitespace: bool, stem: bool) -> Metric:
+    words = "words as white space separates them, case kept" if whitespace else "lower case, runs of a-z and 0-9"
+    stemmer = "Porter stemmer, words over 3 letters" if stem else "no stemmer"
+    lines = " | a line ends where white space follows . ! ? and at line breaks" if kind == "Lsum" else ""
+    plain = not whitespace and not stem
+    return Metric(
+        key=f"rouge{kind}{'_ws' * whitespace}{'_stem' * stem}",
+        title=f"ROUGE-{kind}{', white-space words' * whitespace}{', stemmed' * stem}",
+        short=f"R-{kind}" + (" white space, stem" if whitespace and stem else " white space" * whitespace + " stem" * stem),
+        card=card + (", words as white space separates them" if whitespace else "") + (", stemmed" if stem else ""),
+        scorer=PerVideo(partial(rouge, f"rouge{kind}", whitespace=whitespace, stem=stem)),
+        package="rouge-score",
+        flags=f"rouge-score {{version}} | F1 | {words} | mean over videos | {stemmer}{lines}",
+        headline=plain and kind != "Lsum",
+        compared=plain and kind != "Lsum",
+    )
+
+
+def _bleu(order: int) -> Metric:
+    return Metric(
+        key=f"bleu{order}",
+        title=f"BLEU-{order}",
+        short=f"BLEU-{order}",
+        card=f"corpus BLEU with n-grams up to order {order}, uniform weights, brevity penalty",
+        scorer=OverCorpus(partial(bleu_statistics, order=order), corpus_bleu),
+        package="sacrebleu",
+        flags=f"sacrebleu {{version}} | corpus | nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp | max_ngram_order:{order}",
+        headline=order == 4,
+    )
+
+
+_ROUGE = {
+    "1": "F1 of unigrams",
+    "2": "F1 of bigrams",
+    "L": "F1 of the longest common subsequence of the whole texts, sentence breaks ignored",
+    "Lsum": "F1 of the union of the longest common subsequences per reference sentence",
+}
+METRICS: tuple[Metric, ...] = (
+    *(_rouge(kind, card, whitespace=False, stem=stem) for stem in (False, True) for kind, card in _ROUGE.items()),
+    *(_rouge(kind, _ROUGE[kind], whitespace=True, stem=stem) for stem in (False, True) for kind in ("1", "2", "L")),
+    *(_bleu(order) for order in (1, 2, 3, 4)),
+    Metric(
+        key="meteor",
+        title="METEOR (nltk, no WordNet)",
+        short="METEOR",
+        card="exact matches, then Porter stem matches, no synonyms",
+        scorer=PerVideo(meteor),
+        package="nltk",
+        flags=(
+            "meteor_nltk_nosyn | nltk {version} | exact and Porter stem matches, no synonyms | alpha 0.9, beta 3, gamma 0.5 | "
+            "lower case, runs of a-z and 0-9 | mean over videos"
+        ),
+        headline=True,
+    ),
+)
+HEADLINE = tuple(metric for metric in METRICS if metric.headline)
+COMPARED = tuple(metric for metric in METRICS if metric.compared)
+
+
+def signatures() -> dict[str, str]:
+    """The signature of every metric, by key."""
+    return {metric.key: metric.signature for metric in METRICS}
+
+
+def card() -> str:
+    """The registry as a Markdown table, for `docs/metrics.md`."""
+    rows = [f"| `{metric.key}` | {metric.title} | {metric.card} |" for metric in METRICS]
+    return "\n".join(["| key | title | what |", "|---|---|---|", *rows])

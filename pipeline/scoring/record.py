@@ -1,0 +1,156 @@
+"""The typed record of a row's results, `metrics/<row>.json`: written by `evaluate`, `control` and `floors`, read by the report.
+
+It holds everything that the report says about a row: no score is computed again from the summaries.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.base.files import read_json, write_json
+
+
+class Block(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+B = TypeVar("B", bound=Block)
+
+
+class Interval(Block):
+    mean: float
+    ci95_low: float
+    ci95_high: float
+
+
+class Score(Interval):
+    """`std` is over seeds; `per_seed` has intervals over videos only."""
+
+    std: float | None
+    per_seed: dict[str, Interval]
+
+
+class VideoScores(Block):
+    """`scores[metric][seed][video]`, for the metrics by which rows are compared; seeds and videos in the order given."""
+
+    videos: list[str]
+    seeds: list[int]
+    scores: dict[str, list[list[float]]]
+
+
+class Parameters(Block):
+    """Counts over the whole system, a frozen image encoder included."""
+
+    trainable: int
+    total: int
+
+
+class Selection(Block):
+    best_epoch: int
+    val_rouge2: float
+
+
+class Epoch(Block):
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_rouge2: float
+    lr: float
+    lr_new: float | None = None
+    lr_image_encoder: float | None = None
+
+
+class Optimised(Block):
+    """A group of the optimiser: how many parameters it changes and at which rate; for an encoder, also the blocks' names."""
+
+    parameters: int
+    rate: float
+    blocks: list[str] = Field(default_factory=list)
+
+
+class Training(Block):
+    """How a row was trained. Keys of `selection` and `history` are seeds; `settings` are the parameters that decided it."""
+
+    selection: dict[str, Selection]
+    history: dict[str, Annotated[list[Epoch], Field(min_length=1)]]
+    settings: dict[str, Any]
+    optimised: dict[str, Optimised]
+
+
+class Varied(Block):
+    """Which ablation this is, and the settings that it changes."""
+
+    name: str
+    overrides: dict[str, Any]
+
+
+class RowRecord(Block):
+    """`frames` is what the system was shown: its videos' own frames, none, or the name of a control.
+
+    `made_from` has digests of what the scores were made from: predictions, code, corpus, weights, features.
+    """
+
+    row: str
+    title: str
+    kind: Literal["system", "control", "floor"]
+    model: str
+    text_model: str
+    encoder: str | None
+    tuning: Literal["none", "frozen", "finetuned"]
+    control_of: str | None
+    frames: str
+    study: str
+    scale: Literal["mini", "full"]
+    split: str
+    n_videos: int
+    seeds: list[int]
+    feature_width: int | None
+    parameters: Parameters
+    truncated: dict[str, int]
+    metrics: dict[str, Score]
+    signatures: dict[str, str]
+    per_video: VideoScores
+    training: Training | None
+    made_from: dict[str, str]
+    ablation: Varied | None = None
+
+    @property
+    def in_short(self) -> str:
+        """One line for the terminal."""
+        scores = ", ".join(f"{name} {self.metrics[name].mean:.2f}" for name in self.per_video.scores)
+        return f"{self.row}: n {self.n_videos}, {scores}"
+
+
+class Cost(Block):
+    """A line of `reports/costs.csv`. `checkpoints` says whose figures they are, as `made_from` of a record does."""
+
+    checkpoints: str
+    parameters_trainable: int
+    parameters_total: int
+    latency_ms: float
+    latency_low_ms: float
+    latency_high_ms: float
+    encoder_ms: float | None
+    memory_mb: float | None
+    device: str
+    threads: int
+    training_seconds: float | None
+
+
+def write_record(path: Path, record: RowRecord) -> None:
+    write_json(path, record.model_dump(mode="json", exclude_none=False))
+
+
+def read_record(path: Path) -> RowRecord:
+    """A file that is not such a record is a `ValueError` that names it and the keys that are wrong."""
+    return parse(RowRecord, path)
+
+
+def parse(model: type[B], path: Path) -> B:
+    """A JSON file as a block."""
+    try:
+        return model.model_validate(read_json(path))
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
+        raise ValueError(f"{path}: {problems}; run its stage again") from error

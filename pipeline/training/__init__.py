@@ -1,0 +1,1 @@
+"""Stage `train`: rows of the table, batches, the training loop, generation."""

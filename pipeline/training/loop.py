@@ -1,0 +1,212 @@
+"""Training of one row with one seed: two learning rates by parameter name, early stopping on validation ROUGE-2, resume.
+
+Source of the settings: ClipSum, arXiv 2605.11959v1: Adam, step decay, gradient accumulation, selection on validation
+ROUGE-2. Added: gradient clipping, and for a fine-tuned image encoder a rate of its own with a linear warm-up.
+
+A killed run goes on after its last finished epoch and ends with the same weights as one that was never killed: every
+epoch seeds its generators from (seed, epoch), and the checkpoint holds weights, optimiser and history.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerBase
+
+from pipeline.base.checkpoint import load_checkpoint, save_checkpoint
+from pipeline.base.device import fix_seed, mixed_precision
+from pipeline.base.files import write_json
+from pipeline.base.params import Finetune, Generate, Train
+from pipeline.features.frame_inputs import FrameInputs
+from pipeline.models.parts.summarizer import Batch, Summarizer, save
+from pipeline.scoring.rouge import rouge2_f1
+from pipeline.training.batches import Examples
+from pipeline.training.generation import summarise
+
+Epoch = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that the seeds of a row share. `create` builds the untrained system from the current random state."""
+
+    create: Callable[[], Summarizer]
+    train: Examples
+    validation: Examples
+    frame_inputs: FrameInputs | None
+    tokenizer: PreTrainedTokenizerBase
+    settings: Train
+    finetune: Finetune
+    generate: Generate
+    device: torch.device
+    generation_batch_size: int
+
+
+def train_seed(task: Task, seed: int, out: Path, *, work: Path, on_epoch: Callable[[Epoch], None]) -> dict[str, Any]:
+    """Train, then write `model.safetensors`, `config.json` (both of the best epoch) and `history.json` to `out`.
+
+    `work` keeps the state between epochs. `on_epoch` is called once for every epoch of the history, also for those of a
+    run that was killed. Times are in what it is given and in what this function returns, never in a file: files are the same
+    every time. Returns the best epoch, its validation ROUGE-2, the number of epochs, what the optimiser changed at which rate,
+    the number of parameters, and the seconds it took.
+    """
+    fix_seed(seed)
+    system = task.create().to(task.device)
+    optimiser = build_optimiser(system, task.settings, task.finetune)
+    state = load_checkpoint(work / "last.pt", task.device)
+    history: list[Epoch] = []
+    best: dict[str, torch.Tensor] = {}
+    if state is not None:
+        system.load_state_dict(state["system"])
+        optimiser.load_state_dict(state["optimiser"])
+        history, best = state["history"], state["best"]
+        print(f"seed {seed}: goes on after epoch {len(history)}", flush=True)
+        for epoch in history:
+            on_epoch(epoch)
+    with tqdm(total=task.settings.epochs, initial=len(history), unit="epoch", desc=f"train seed {seed}", disable=None) as bar:
+        while not finished(history, task.settings):
+            history.append(_run_epoch(task, system, optimiser, seed=seed, number=len(history) + 1))
+            if best_epoch(history) == len(history):
+                best = {name: tensor.detach().clone() for name, tensor in system.state_dict().items()}
+            checkpoint = {"system": system.state_dict(), "optimiser": optimiser.state_dict(), "history": history, "best": best}
+            save_checkpoint(work / "last.pt", checkpoint)
+            on_epoch(history[-1])
+            bar.set_postfix(val_rouge2=f"{history[-1]['val_rouge2']:.1f}")
+            bar.update()
+    system.load_state_dict(best)
+    save(system, out)
+    write_json(out / "history.json", [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in history])
+    chosen = best_epoch(history)
+    rates = {group["name"]: group["base_lr"] for group in optimiser.param_groups}
+    optimised = {name: facts | {"rate": rates[name]} for name, facts in system.trained_parts().items() if name in rates}
+    return {
+        "seed": seed,
+        "best_epoch": chosen,
+        "val_rouge2": history[chosen - 1]["val_rouge2"],
+        "epochs": len(history),
+        "optimised": optimised,
+        "parameters": count_parameters(system),
+        "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
+    }
+
+
+def count_parameters(system: Summarizer) -> dict[str, int]:
+    """Trainable and total parameters of the system itself; a frozen encoder in front of it is not among them."""
+    parameters = list(system.parameters())
+    trainable = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
+    return {"trainable": trainable, "total": sum(parameter.numel() for parameter in parameters)}
+
+
+def best_epoch(history: list[Epoch]) -> int:
+    """Number (from 1) of the epoch with the highest validation ROUGE-2, the earliest of equals."""
+    scores = [epoch["val_rouge2"] for epoch in history]
+    return scores.index(max(scores)) + 1
+
+
+def finished(history: list[Epoch], settings: Train) -> bool:
+    """All epochs run, or `patience` epochs without a better one."""
+    return len(history) >= settings.epochs or (bool(history) and len(history) - best_epoch(history) >= settings.patience)
+
+
+def build_optimiser(system: Summarizer, settings: Train, finetune: Finetune) -> torch.optim.Adam:
+    """Adam with one group each for the pretrained text model, new layers and the image encoder; empty groups are left out."""
+    rates = {"pretrained": settings.lr_pretrained, "new": settings.lr_new, "image_encoder": finetune.lr_encoder}
+    groups = [
+        {"params": parameters, "name": name, "base_lr": rates[name], "lr": rates[name]}
+        for name, parameters in system.parameter_groups().items()
+        if parameters
+    ]
+    first, second = settings.betas
+    return torch.optim.Adam(groups, betas=(first, second), weight_decay=settings.weight_decay, fused=True)
+
+
+def rate_factor(group: str, *, epoch: int, progress: float, settings: Train, finetune: Finetune) -> float:
+    """What multiplies a group's rate in `epoch` (from 1) after the share `progress` of its steps."""
+    factor = settings.decay_factor ** ((epoch - 1) // settings.decay_every)
+    if group == "image_encoder" and finetune.warmup_epochs:
+        factor *= min(1.0, (epoch - 1 + progress) / finetune.warmup_epochs)
+    return factor
+
+
+def _run_epoch(task: Task, system: Summarizer, optimiser: torch.optim.Adam, *, seed: int, number: int) -> Epoch:
+    fix_seed(seed, epoch=number)
+    start = time.perf_counter()
+    system.train()
+    settings = task.settings
+    batches = task.train.shuffled(settings.batch_size, seed=seed * 10_000 + number)
+    total = 0.0
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    whole_groups = len(batches) - len(batches) % settings.accumulation  # batches of an epoch's last, smaller group come after
+    for step, batch in enumerate(_loaded(task, task.train, batches), start=1):
+        for group in optimiser.param_groups:
+            factor = rate_factor(
+                group["name"], epoch=number, progress=step / len(batches), settings=settings, finetune=task.finetune
+            )
+            group["lr"] = group["base_lr"] * factor
+        with mixed_precision(task.device):
+            loss = system(batch)
+        if not torch.isfinite(loss):
+            raise RuntimeError(
+                f"seed {seed}, epoch {number}, batch {step}: the loss is {loss.item()}; lower train.lr_pretrained or train.lr_new"
+            )
+        group_size = settings.accumulation if step <= whole_groups else len(batches) - whole_groups
+        (loss / group_size).backward()
+        total += loss.item()
+        if step % settings.accumulation == 0 or step == len(batches):
+            torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+    rates = {group["name"]: group["lr"] for group in optimiser.param_groups}
+    return {
+        "epoch": number,
+        "train_loss": total / len(batches),
+        "val_loss": _validation_loss(task, system),
+        "val_rouge2": _validation_rouge2(task, system),
+        "lr": rates["pretrained"],
+        **{f"lr_{name}": rate for name, rate in rates.items() if name != "pretrained"},
+        "seconds": time.perf_counter() - start,
+    }
+
+
+@torch.no_grad()
+def _validation_loss(task: Task, system: Summarizer) -> float:
+    """Mean cross-entropy per target token."""
+    system.eval()
+    total, tokens = 0.0, 0
+    for batch in _loaded(task, task.validation, list(task.validation.by_length(task.generation_batch_size))):
+        assert batch.labels_BL is not None
+        count = int((batch.labels_BL >= 0).sum())
+        with mixed_precision(task.device):
+            total += system(batch).item() * count
+        tokens += count
+    return total / tokens
+
+
+def _validation_rouge2(task: Task, system: Summarizer) -> float:
+    predictions = summarise(
+        system,
+        task.validation,
+        task.frame_inputs,
+        tokenizer=task.tokenizer,
+        settings=task.generate.model_copy(update={"beams": task.settings.validation_beams}),
+        device=task.device,
+        batch_size=task.generation_batch_size,
+        progress=False,
+    )
+    return rouge2_f1(predictions, task.validation.references)
+
+
+def _loaded(task: Task, examples: Examples, batches: list[list[int]]) -> Iterator[Batch]:
+    """Batches on the device; the next one is read by a thread while this one is computed."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        pending = reader.submit(examples.batch, batches[0], task.frame_inputs)
+        for following in [*batches[1:], None]:
+            batch = pending.result()
+            if following is not None:
+                pending = reader.submit(examples.batch, following, task.frame_inputs)
+            yield (batch.pin_memory() if task.device.type == "cuda" else batch).to(task.device)

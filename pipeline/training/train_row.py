@@ -1,0 +1,188 @@
+"""Training of one row over all seeds.
+
+On a CPU the seeds train side by side, a process and a thread each; on a GPU one after another. Trained seeds are kept in
+scratch (as hard links, until the row is trained with other parameters), so that a seed added later trains alone.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+from pipeline.base import tracking
+from pipeline.base.files import read_json, replacing, write_json
+from pipeline.base.params import Params, load_params
+from pipeline.base.paths import CORPUS
+from pipeline.base.resumable import Shard, all_done, run_shards, start_server
+from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder, scratch_root
+from pipeline.training.table_row import Row, create_system, frozen_parameters, input_digests, open_frame_inputs, write_row
+
+if TYPE_CHECKING:
+    from pipeline.training.loop import Epoch, Task
+
+# What takes seconds to import, once for all processes.
+PRELOAD = ("pipeline.training.batches", "pipeline.training.train_row", "pipeline.training.loop", "rouge_score.rouge_scorer")
+
+
+def train_row(row: Row, params: Params) -> list[dict[str, Any]]:
+    """Train every seed of the study into `models/<row>/<seed>/`, and describe the row in `models/<row>/row.json`.
+
+    Returns for each seed its best epoch, its validation ROUGE-2 and the number of epochs.
+    """
+    settings, digests = training_settings(row, params), input_digests(row)
+    key = fingerprint(write_row(row) | {"title": ""}, settings, digests, params.runtime.device, row.code)
+    shards = [Shard(name=str(seed), items=[seed]) for seed in params.current.seeds]
+    stage = f"{'train_text' if row.sees is None else 'train'}@{row.name}"
+    with scratch_folder(f"train.{row.name}", key) as folder:
+        run = tracking.row_run(study=params.study, row=row.name, stage=stage, fingerprint=key, params=write_row(row) | settings)
+        with run as row_run:
+            row_run.dataset(name=params.study, path=CORPUS, digest=file_sha256(CORPUS), context="training")
+            workers, threads = (1, 1) if all_done(shards, folder) else _share_cores(row, params)
+            with curves(row_run, folder, params.current.seeds):
+                work = partial(train_shard, row=row, folder=folder, threads=threads)
+                results = run_shards(
+                    work, shards, folder=folder, workers=workers, unit="seed", title=f"train {row.name}", forked=True
+                )
+        _copy_tokenizer(row.text_weights, folder / row.tokenizer.name)
+        seconds = [result["seconds"] for result in results]
+        optimised, parameters = (results[0][key] for key in ("optimised", "parameters"))
+        results = [{key: result[key] for key in ("seed", "best_epoch", "val_rouge2", "epochs")} for result in results]
+        parameters = parameters | {"total": parameters["total"] + frozen_parameters(row)}
+        about = {"row": write_row(row), "settings": settings, "optimised": optimised, "parameters": parameters}
+        write_json(folder / "row.json", about | {"made_from": digests, "fingerprint": key, "seeds": results})
+        publish(folder, [*(shard.name for shard in shards), row.tokenizer.name, "row.json"], row.folder)
+        write_json(training_seconds_file(row.name), {"fingerprint": key, "seconds": seconds})
+        for work_folder in folder.glob("work-*"):
+            shutil.rmtree(work_folder)
+    return results
+
+
+def training_seconds_file(row: str) -> Path:
+    """Where the seconds of a row's seeds are kept. They differ from run to run, so no output of a stage holds them."""
+    return scratch_root() / "training_seconds" / f"{row}.json"
+
+
+def training_settings(row: Row, params: Params) -> dict[str, Any]:
+    """Every parameter that decides this row's training, flat: `train.epochs`, `model.dropout`, ..."""
+    study = params.current
+    blocks: dict[str, Any] = {"text": study.text, "train": study.train, "generate": study.generate}
+    if row.tuning != "none":
+        blocks |= {"model": study.model}
+    if row.tuning == "finetuned":
+        blocks |= {"finetune": study.finetune}
+    settings = {f"{block}.{name}": value for block, values in blocks.items() for name, value in values.model_dump().items()}
+    return settings | ({"model.dropout": study.model.dropout} if row.tuning == "none" else {"frames.count": study.frames.count})
+
+
+def build_task(row: Row, params: Params) -> "Task":
+    """Read what the row reads."""
+    from pipeline.base.device import choose_device
+    from pipeline.corpus.table import read_corpus
+    from pipeline.training.batches import load_tokenizer, read_examples
+    from pipeline.training.loop import Task
+
+    study = params.current
+    corpus = read_corpus(CORPUS)
+    tokenizer = load_tokenizer(row.text_weights)
+    frame_inputs = open_frame_inputs(row)
+    splits = {split: read_examples(corpus, split, text=study.text, tokenizer=tokenizer) for split in ("train", "validation")}
+    return Task(
+        create=lambda: create_system(row, study, frame_inputs),
+        train=splits["train"],
+        validation=splits["validation"],
+        frame_inputs=frame_inputs,
+        tokenizer=tokenizer,
+        settings=study.train,
+        finetune=study.finetune,
+        generate=study.generate,
+        device=choose_device(params.runtime.device),
+        generation_batch_size=params.runtime.generation_batch_size,
+    )
+
+
+def train_shard(items: Sequence[Any], path: Path, *, row: Row, folder: Path, threads: int) -> dict[str, Any]:
+    """Train one seed into `path`; runs in a process of its own on a CPU."""
+    import torch
+
+    from pipeline.base.device import choose_device
+    from pipeline.training.loop import train_seed
+
+    (seed,) = items
+    params = load_params()
+    if choose_device(params.runtime.device).type == "cpu":
+        torch.set_num_threads(threads)
+    epochs: list[Epoch] = []
+
+    def on_epoch(epoch: "Epoch") -> None:
+        epochs.append(epoch)
+        write_json(_curve(folder, seed), epochs)
+
+    task = build_task(row, params)
+    return train_seed(task, seed, path, work=folder / f"work-{seed}", on_epoch=on_epoch)
+
+
+@contextmanager
+def curves(row_run: tracking.RowRun, folder: Path, seeds: Sequence[int]) -> Iterator[None]:
+    """While the block runs, log the epochs that training processes write to `folder`: they never wait for a store.
+
+    If the block fails, the seeds' runs end as its own does.
+    """
+    done = Event()
+    open_runs = ExitStack()
+
+    def log() -> None:
+        runs: dict[int, tracking.Run] = {}
+        logged = dict.fromkeys(seeds, 0)
+        last_look = False
+        while not last_look:
+            last_look = done.wait(timeout=1.0)
+            for seed in seeds:
+                epochs = read_json(_curve(folder, seed)) if _curve(folder, seed).exists() else []
+                if epochs and seed not in runs:
+                    runs[seed] = open_runs.enter_context(row_run.seed_run(seed))
+                for epoch in epochs[logged[seed] :]:
+                    runs[seed].epoch(int(epoch["epoch"]), epoch)
+                logged[seed] = len(epochs)
+
+    listener = Thread(target=log)
+    listener.start()
+    with open_runs:
+        try:
+            yield
+        finally:
+            done.set()
+            listener.join()
+
+
+def _share_cores(row: Row, params: Params) -> tuple[int, int]:
+    """Processes for the seeds, and threads for each. Starts the server that processes are forked from."""
+    from pipeline.base.device import choose_device
+
+    if choose_device(params.runtime.device).type != "cpu":
+        return 1, 1
+    seeds = len(params.current.seeds)
+    if seeds > 1:
+        start_server([*PRELOAD, *_encoder_library(row)])
+    # Up to two seeds a core: with three seeds on two cores none is left to train alone.
+    workers = min(2 * params.runtime.processes, seeds)
+    return workers, max(1, params.runtime.processes // workers)
+
+
+def _encoder_library(row: Row) -> list[str]:
+    from pipeline.encoders.encoder import read_spec
+
+    return [read_spec(row.encoder_weights).library] if row.tuning == "finetuned" else []
+
+
+def _copy_tokenizer(weights: Path, out: Path) -> None:
+    for path in sorted(weights.glob("*.json")) + sorted(weights.glob("*.txt")) + sorted(weights.glob("*.model")):
+        if path.name not in ("pretraining.json", "source.json", "generation_config.json"):
+            with replacing(out / path.name) as temporary:
+                shutil.copyfile(path, temporary)
+
+
+def _curve(folder: Path, seed: int) -> Path:
+    return folder / f"curve-{seed}.json"

@@ -1,0 +1,161 @@
+"""The drawn dataset on disk: reproducible, resumable, readable as YouCook2, and different in its narration alone."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from av.video.frame import PictureType
+
+from pipeline.base.params import KitchenDataset
+from pipeline.corpus import kitchen
+from pipeline.corpus.annotations import read_annotations
+from pipeline.kitchen.grammar import ACTIONS, ATTRIBUTES, INGREDIENTS, VESSELS, Step, allowed, generator
+from pipeline.kitchen.motion import open_shot
+from pipeline.kitchen.shot import Take
+from pipeline.kitchen.video import draw_videos
+
+SETTINGS = KitchenDataset(
+    name="kitchen", seed=7, train=10, validation=3, test=4, deictic_share=0.5, width=96, height=72, fps=4, max_failed_share=0.0
+)
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("kitchen")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_ROOT", str(folder))
+        kitchen.build(SETTINGS, folder / "raw", workers=1)
+    return folder / "raw"
+
+
+def test_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    kitchen.build(SETTINGS, tmp_path / "raw", workers=2)
+    assert files(built) == files(tmp_path / "raw")
+
+
+def test_another_seed_gives_other_videos(built: Path) -> None:
+    other = kitchen.plan_videos(SETTINGS.model_copy(update={"seed": 8}))
+    assert {plan.recipe.key for plan in other} != {plan.recipe.key for plan in kitchen.plan_videos(SETTINGS)}
+
+
+def test_rows_are_complete_and_splits_have_their_sizes(built: Path) -> None:
+    videos = kitchen.read_dataset(built)
+    assert [sum(video.split == split for video in videos) for split in ("train", "validation", "test")] == [10, 3, 4]
+    for video in videos:
+        assert Path(video.video_path).is_file()
+        assert video.recipe in video.summary
+        assert video.recipe in video.transcript
+        assert 3 <= len(video.steps) <= 5
+        assert video.status == "ok"
+
+
+def test_annotations_come_back_as_planned(built: Path) -> None:
+    read = read_annotations(built / "annotations.json", recipes=built / "label_foodtype.csv")
+    plans = kitchen.plan_videos(SETTINGS)
+    assert [annotation.video_id for annotation in read] == [plan.video_id for plan in plans]
+    for annotation, plan in zip(read, plans, strict=True):
+        assert annotation.split == plan.recipe.bucket
+        assert annotation.recipe == plan.recipe.dish
+        assert annotation.duration_seconds == plan.duration_seconds
+        assert annotation.segments == tuple(plan.segments)
+        assert annotation.segments[-1][1] == plan.duration_seconds
+        for sentence, step in zip(annotation.steps, plan.recipe.steps, strict=True):
+            assert {step.action, *step.ingredient.split(), *step.vessel.split()} <= set(sentence.split())
+
+
+def test_layout_has_the_keys_of_youcook2(built: Path) -> None:
+    entry = next(iter(json.loads((built / "annotations.json").read_text())["database"].values()))
+    assert set(entry) == {"duration", "subset", "recipe_type", "annotations", "video_url"}
+    assert set(entry["annotations"][0]) == {"segment", "id", "sentence"}
+    assert entry["subset"] in ("training", "validation", "testing")
+    assert (built / "label_foodtype.csv").read_text().splitlines()[0] == "101,soup"
+
+
+def test_videos_decode_to_the_planned_frames_with_some_that_nothing_refers_to(built: Path) -> None:
+    for plan in kitchen.plan_videos(SETTINGS):
+        with av.open(str(built / "videos" / f"{plan.video_id}.mp4")) as container:
+            stream = container.streams.video[0]
+            assert (stream.codec_context.name, stream.width, stream.height) == ("h264", 96, 72)
+            assert stream.average_rate == 4
+            frames = list(container.decode(stream))
+        assert len(frames) == sum(plan.frame_counts)
+        assert {PictureType(frame.pict_type).name for frame in frames} >= {"I", "P", "B"}
+
+
+def test_share_changes_the_narration_and_nothing_else(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    kitchen.build(SETTINGS.model_copy(update={"deictic_share": 1.0}), tmp_path / "raw", workers=1)
+    before, after = files(built), files(tmp_path / "raw")
+    assert before.keys() == after.keys()
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed
+    assert all(name.startswith("transcripts/") for name in changed)
+
+
+def test_a_killed_run_goes_on_with_the_shards_it_had(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    drawn: list[str] = []
+
+    def fail_late(plans: Any, folder: Path) -> dict[str, Any]:
+        if drawn:
+            folder.mkdir()
+            raise KeyboardInterrupt
+        drawn.extend(plan.video_id for plan in plans)
+        return draw_videos(plans, folder)
+
+    monkeypatch.setattr(kitchen, "draw_videos", fail_late)
+    with pytest.raises(KeyboardInterrupt):
+        kitchen.build(SETTINGS, tmp_path / "raw", workers=1)
+    assert not (tmp_path / "raw").exists()
+
+    later: list[str] = []
+
+    def count(plans: Any, folder: Path) -> dict[str, Any]:
+        later.extend(plan.video_id for plan in plans)
+        return draw_videos(plans, folder)
+
+    monkeypatch.setattr(kitchen, "draw_videos", count)
+    kitchen.build(SETTINGS, tmp_path / "raw", workers=1)
+    assert drawn
+    assert later
+    assert not set(drawn) & set(later)
+    assert files(built) == files(tmp_path / "raw")
+
+
+def test_odd_sizes_are_refused() -> None:
+    with pytest.raises(ValueError, match="must be even"):
+        kitchen.plan_videos(SETTINGS.model_copy(update={"width": 97}))
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_every_action_moves_and_shows_its_ingredient(action: str) -> None:
+    """Frames of a step differ, and in the centre square another ingredient gives another picture."""
+    ingredients = [name for name in INGREDIENTS if allowed(action, name)]
+    for vessel in VESSELS[action]:
+        centres = []
+        for ingredient in ingredients:
+            random = generator("fixed")
+            step = Step(action, ingredient, vessel, ATTRIBUTES[action][0])
+            shot = open_shot(step, "oak", take=Take.draw(random), random=random)
+            frames = [np.asarray(shot.frame(t, 2 * t, size=(192, 144)), dtype=float) for t in (0.1, 0.9)]
+            assert np.abs(frames[0] - frames[1]).max() > 30
+            centres.append(frames[0][:, 24:168])
+        for first in range(len(centres)):
+            for second in range(first):
+                changed = np.abs(centres[first] - centres[second]).max(axis=-1) > 30
+                assert changed.mean() > 0.01

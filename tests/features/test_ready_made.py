@@ -1,0 +1,105 @@
+"""Ready-made features become a feature store."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.base.params import ReadyFeatures
+from pipeline.features.extraction import read_footer
+from pipeline.features.frame_inputs import open_features
+from pipeline.features.ready_made import check_place, copy_features
+
+WIDTH, FRAMES = 6, 5
+GENERATOR = np.random.default_rng(0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    (tmp_path / "given").mkdir()
+    return tmp_path / "given"
+
+
+def padded(frames: int, *, width: int = WIDTH) -> np.ndarray:
+    """As the paper's extractor pads: rows of zeros at the end, float64."""
+    return np.concatenate([GENERATOR.normal(size=(frames, width)), np.zeros((FRAMES - frames, width))])
+
+
+def bring(folder: Path, *video_ids: str, width: int = WIDTH) -> dict[str, object]:
+    source = ReadyFeatures(path=str(folder), provenance="drawn for a test")
+    return copy_features("clip_vit_b32", source, Path("out"), video_ids=video_ids, max_frames=FRAMES, width=width)
+
+
+def test_rows_of_zeros_are_masked_and_lost_videos_are_named(folder: Path) -> None:
+    arrays = {"-a": padded(5), "b": padded(3)}
+    for video_id, values in arrays.items():
+        np.save(folder / f"{video_id}.npy", values)
+    found = bring(folder, "-a", "b", "gone")
+    assert (found["frames"], found["dim"], found["padding"], found["without"]) == (8, WIDTH, 2, ["gone"])
+    store = open_features(Path("out"))
+    values, mask = store.gather(["b", "gone", "-a"])
+    assert mask.sum(dim=1).tolist() == [3, 0, 5]
+    np.testing.assert_array_equal(values[0, :3].numpy(), arrays["b"][:3].astype(np.float16).astype(np.float32))
+    (shard,) = Path("out").glob("*.parquet")
+    assert read_footer(shard)["provenance"] == "drawn for a test"
+
+
+def test_parquet_gives_the_same_as_arrays(folder: Path) -> None:
+    values = padded(4).astype(np.float32)
+    columns = {
+        "video_id": ["a"] * FRAMES,
+        "frame_index": pa.array([8, 6, 4, 2, 0], pa.int32()),
+        "pts_seconds": [4.0, 3.0, 2.0, 1.0, 0.0],
+        "embedding": pa.array(list(values[::-1]), pa.list_(pa.float32())),
+    }
+    pq.write_table(pa.table(columns), folder / "part.parquet")
+    bring(folder, "a")
+    table = pq.read_table("out")
+    assert table.column("frame_index").to_pylist() == [0, 2, 4, 6]
+    expected = values[:4].astype(np.float16)
+    np.testing.assert_array_equal(np.array(table.column("embedding").to_pylist(), dtype=np.float16), expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (padded(2, width=7), "width 7, the first file has 6"),
+        (np.full((3, WIDTH), np.nan), "row 0 has a value that is not a finite number"),
+        (np.full((3, WIDTH), 1e6), "too large for float16"),
+        (GENERATOR.normal(size=(9, WIDTH)), r"9 frames, frames\.count is 5"),
+        (np.ones(WIDTH), r"expected floats \[frames, width\]"),
+        (np.ones((3, WIDTH), dtype=np.int64), "found int64"),
+    ],
+)
+def test_what_does_not_fit_is_an_error_that_names_the_file(folder: Path, values: np.ndarray, message: str) -> None:
+    np.save(folder / "a.npy", padded(2))
+    np.save(folder / "b.npy", values)
+    with pytest.raises(ValueError, match=rf"b\.npy.*{message}"):
+        bring(folder, "a", "b")
+    assert not Path("out").exists()
+
+
+def test_other_files_and_folders_are_refused(folder: Path) -> None:
+    np.save(folder / "a.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"a\.npy: not a readable \.npy array"):
+        bring(folder, "a")
+    with pytest.raises(ValueError, match="features of none of the 1 videos"):
+        bring(folder, "b")
+    with pytest.raises(ValueError, match="is not a folder"):
+        bring(folder / "gone", "a")
+    np.save(folder / "a.npy", padded(2))
+    with pytest.raises(ValueError, match=r"ready_features\.clip_vit_b32\.path: .* vectors of 6 values, clip_vit_b32 gives 512"):
+        bring(folder, "a", width=512)
+
+
+def test_features_outside_the_studys_inputs_are_refused(folder: Path) -> None:
+    (folder.parent / "data" / "inputs" / "mine" / "features").mkdir(parents=True)
+    check_place("clip_vit_b32", Path("data/inputs/mine/features"), study="mine")
+    (folder.parent / "data" / "inputs" / "linked").symlink_to("mine")
+    check_place("clip_vit_b32", Path("data/inputs/mine/features"), study="linked")
+    with pytest.raises(ValueError, match=r"ready_features\.clip_vit_b32\.path: .* is not in data/inputs/mine, .* DVC"):
+        check_place("clip_vit_b32", folder, study="mine")
