@@ -1,6 +1,5 @@
 """`params.yaml` and the kitchen's study, changed, in a folder of a test."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,3 @@ def edit(source: Path, target: Path, change: Callable[[Any], object]) -> None:
     content = yaml.load(source)
     change(content)
     yaml.dump(content, target)
-
-
-def copy_parameters(folder: Path) -> None:
-    shutil.copy(ROOT / "params.yaml", folder)
-    shutil.copytree(ROOT / "studies", folder / "studies")

@@ -1,0 +1,119 @@
+"""The store of MLflow: shared by processes that start together, and never in the way of a training when it fails."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.base import tracking
+from tests.base.tracked import OPENING, PROJECT
+
+
+def test_four_processes_share_a_fresh_store(root: Path) -> None:
+    code = (
+        "import sys, warnings; warnings.simplefilter('error', RuntimeWarning)\n"
+        "from pipeline.base import tracking\n"
+        "with tracking.row_run(study='kitchen', row=sys.argv[1], stage='train', fingerprint='f', params={'a': 1}) as run:\n"
+        "    with run.seed_run(0) as seed_run:\n"
+        "        for step in range(20):\n"
+        "            seed_run.epoch(step, {'loss': 1.0})\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, f"row{number}"], env=environment, stderr=subprocess.PIPE, text=True)
+        for number in range(4)
+    ]
+    errors = [process.communicate(timeout=300)[1] for process in started]
+    assert [process.returncode for process in started] == [0] * 4, errors
+    assert errors == [""] * 4, "nothing but warnings of this project goes to stderr"
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{root / 'mlflow.db'}")
+    assert sorted(experiment.name for experiment in client.search_experiments()) == ["Default", "kitchen"]
+    runs = client.search_runs([client.get_experiment_by_name("kitchen").experiment_id])
+    assert sorted(run.info.run_name for run in runs) == ["row0", "row1", "row2", "row3", *["seed 0"] * 4]
+    assert all(len(client.get_metric_history(run.info.run_id, "loss")) == 20 for run in runs if run.info.run_name == "seed 0")
+
+
+def whole_training() -> tuple[float, list[str]]:
+    """Seconds and warnings of a row with two seeds."""
+    started = time.monotonic()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with tracking.row_run(**OPENING, params={"lr": 0.1}) as run:
+            run.dataset(name="kitchen", path=Path("corpus.parquet"), digest="d", context="training")
+            for seed in (0, 1):
+                with run.seed_run(seed) as seed_run:
+                    seed_run.epoch(1, {"train_loss": 1.0})
+                    seed_run.artifact(Path("missing"))
+            run.metrics({"test_rouge1": 30.0})
+    return time.monotonic() - started, [str(warning.message) for warning in caught if warning.category is RuntimeWarning]
+
+
+def test_unreachable_server_warns_once_and_costs_little(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:secret@127.0.0.1:9")
+    seconds, messages = whole_training()
+    assert len(messages) == 1
+    assert "MLflow tracking is off" in messages[0]
+    assert "127.0.0.1" in messages[0]
+    assert "secret" not in messages[0]
+    assert seconds < 10
+
+
+def test_server_that_never_answers_costs_little(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        seconds, messages = whole_training()
+    assert len(messages) == 1
+    assert seconds < 10
+
+
+def test_broken_database_warns_once(root: Path) -> None:
+    (root / "mlflow.db").write_bytes(b"not a database" * 1000)
+    seconds, messages = whole_training()
+    assert len(messages) == 1
+    assert "not a database" in messages[0]
+    assert seconds < 10
+
+
+def test_without_mlflow_a_training_goes_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    _, messages = whole_training()
+    assert len(messages) == 1
+    assert "mlflow" in messages[0]
+
+
+def test_store_that_fails_on_the_way_warns_once_and_hides_no_error(root: Path, client: Any) -> None:
+    with pytest.raises(ValueError, match="from the training"), pytest.warns(RuntimeWarning) as caught:
+        warnings.simplefilter("always")
+        with tracking.row_run(**OPENING) as run, run.seed_run(0) as seed_run:
+            seed_run.artifact(root / "missing.jsonl")
+            seed_run.epoch(1, {"train_loss": 1.0})
+            seed_run.artifact(root / "missing.jsonl")
+            raise ValueError("from the training")
+    assert len([warning for warning in caught if "MLflow tracking is off" in str(warning.message)]) == 1
+
+
+def test_global_state_of_mlflow_is_untouched_and_telemetry_is_off(client: Any) -> None:
+    import mlflow
+
+    before = mlflow.get_tracking_uri()
+    with tracking.row_run(**OPENING):
+        assert mlflow.active_run() is None
+    assert mlflow.get_tracking_uri() == before
+    from mlflow.telemetry.utils import is_telemetry_disabled
+
+    assert is_telemetry_disabled()
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_import_is_cheap() -> None:
+    code = "import sys, pipeline.base.tracking; sys.exit('mlflow' in sys.modules or 'sqlalchemy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PROJECT)
