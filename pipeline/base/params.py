@@ -107,6 +107,9 @@ class YouCook2Dataset(Block):
         return self
 
 
+Dataset = KitchenDataset | FolderDataset | YouCook2Dataset
+
+
 class ReadyFeatures(Block):
     path: str
     provenance: str
@@ -185,7 +188,7 @@ class Chosen(Block):
 class Study(Block):
     """A file of `studies/`: dataset, scale, and every value that decides how models are trained and scored."""
 
-    dataset: Annotated[KitchenDataset | FolderDataset | YouCook2Dataset, Field(discriminator="name")]
+    dataset: Annotated[Dataset, Field(discriminator="name")]
     scale: Literal["mini", "full"]
     pretrain: Pretrain | None
     frames: Frames

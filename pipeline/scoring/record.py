@@ -139,7 +139,7 @@ class Cost(Block):
 
 
 def write_record(path: Path, record: RowRecord) -> None:
-    write_json(path, record.model_dump(mode="json", exclude_none=False))
+    write_json(path, record.model_dump(mode="json"))
 
 
 def read_record(path: Path) -> RowRecord:
