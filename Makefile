@@ -16,7 +16,7 @@ export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := true
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo ablations verify accept test bench ui summaries text-smoke clean requirements
+.PHONY: help setup demo ablations evidence foundation verify accept test bench ui summaries text-smoke clean requirements
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -41,9 +41,16 @@ demo: setup ## run the whole pipeline on the embedded study and show the paper's
 	@echo "Report:     $(CURDIR)/reports/index.html   (open it in a browser)"
 	@echo "MLflow UI:  make ui                        (then http://127.0.0.1:$(PORT))"
 
-ablations: setup ## Table 2 and what it omits, as queued DVC experiments; goes on where it stopped (15 minutes on two cores)
-	python -m stages.ablations
+ablations: setup ## Table 2 and what it omits, as queued DVC experiments; goes on where it stopped
+	python -m stages.experiments ablations
 	dvc repro --single-item report
+
+evidence: setup ## ten seeds of the rows that decide, and the dose in between; goes on where it stopped
+	python -m stages.experiments evidence
+	dvc repro --single-item report
+
+foundation: setup ## pretrain the mini models anew and say how far they are from those that are shipped (half an hour on two cores)
+	python -m stages.foundation
 
 verify: setup ## compare the results in the work tree with those that are committed, row by row
 	@python -m stages.verify

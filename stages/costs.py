@@ -9,7 +9,7 @@ from pipeline.training.table_row import declared_names, declared_row
 def main() -> None:
     params = load_params()
     rows = [declared_row(name, encoder=params.encoder) for name in declared_names()]
-    subjects = [read_subject(row.name, title=row.title, trained=row.name) for row in rows if row.folder.exists()]
+    subjects = [read_subject(row.name, title=row.title) for row in rows if row.folder.exists()]
     print(measure_costs(subjects, params).drop(columns="checkpoints").to_string())
 
 

@@ -3,10 +3,9 @@
 python -m stages.extract_features --encoder clip_vit_b32
 """
 
+from pipeline.base.encoder_names import ORACLE
 from pipeline.base.params import load_params
 from pipeline.base.paths import FEATURES, FRAMES, WEIGHTS
-from pipeline.features.extraction import extract_features
-from pipeline.features.ready_made import import_features
 from stages import item_of_stage
 
 
@@ -14,7 +13,15 @@ def main() -> None:
     name = item_of_stage(__doc__, "encoder", meaning="a folder of weights/")
     params = load_params()
     study, out, weights = params.current, FEATURES / name, WEIGHTS / name
+    if name == ORACLE:
+        from pipeline.features.oracle import write_oracle_features
+
+        totals = write_oracle_features(FRAMES, out)
+        print(f"{name}: {totals['frames']} frames, {totals['shown']} of them show one or more of {totals['dim']} entities")
+        return
     if name in study.ready_features:
+        from pipeline.features.ready_made import import_features
+
         found = import_features(
             name, study.ready_features[name], out, study=params.study, weights=weights, count=study.frames.count
         )
@@ -22,6 +29,8 @@ def main() -> None:
         if without := found["without"]:
             print(f"{name}: no features of {len(without)} videos, such as {', '.join(without[:3])}")
         return
+    from pipeline.features.extraction import extract_features  # PyTorch, which takes seconds to import
+
     totals = extract_features(FRAMES, out, weights=weights, runtime=params.runtime)
     print(f"{name}: {totals['frames']} frames, {totals['dim']} values each, {totals['precision']}")
 

@@ -7,6 +7,7 @@ from pipeline.base.files import write_json
 from pipeline.base.params import load_params
 from pipeline.base.paths import CORPUS, METRICS
 from pipeline.corpus.table import read_corpus, usable_videos
+from pipeline.scoring.entity import known_entities
 from pipeline.scoring.floors import FLOORS, score_floor
 
 
@@ -15,8 +16,9 @@ def main() -> None:
     corpus = read_corpus(CORPUS)
     train, test = (usable_videos(corpus, split, source=params.current.text.source) for split in ("train", "test"))
     write_json(METRICS / "sources.json", dict(zip(test["video_id"], test["source"], strict=True)))
+    entities = known_entities(corpus, list(test["video_id"]))
     for name in FLOORS:
-        print(score_floor(name, train, test, params).in_short)
+        print(score_floor(name, train, test, params, entities=entities).in_short)
 
 
 if __name__ == "__main__":

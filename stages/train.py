@@ -15,7 +15,7 @@ def main() -> None:
     for result in train_row(row, params):
         print(
             f"{row.name}, seed {result['seed']}: best of {result['epochs']} epochs is {result['best_epoch']}, "
-            f"validation ROUGE-2 {result['val_rouge2']:.2f}"
+            f"validation {params.current.train.select} {result['val_score']:.2f}"
         )
 
 

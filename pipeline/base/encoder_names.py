@@ -11,18 +11,21 @@ ENCODERS = {
     "siglip_b16": "open_clip:ViT-B-16-SigLIP/webli",
     "blip_b16": "transformers:Salesforce/blip-image-captioning-base",
     "dinov2_b14": "timm:vit_base_patch14_dinov2.lvd142m",
-    "vit_b32_imagenet": "timm:vit_base_patch32_224.augreg_in1k",  # CLIP's size, trained on labels alone
+    "vit_b32_labels": "timm:vit_base_patch32_224.augreg_in1k",  # CLIP's size, trained on ImageNet's labels
     "resnet50": "timm:resnet50.tv_in1k",
     "resnet152": "timm:resnet152.tv_in1k",  # the paper's
     "random_vit_b32": "open_clip:ViT-B-32-quickgelu/openai",  # the same encoder, never trained
 }
 # Those that exist at scale mini; `pipeline.encoders.encoder` has their architectures.
-MINI_ENCODERS = ("clip_vit_b32", "random_vit_b32", "resnet152")
+MINI_ENCODERS = ("clip_vit_b32", "random_vit_b32", "resnet152", "vit_b32_labels")
+ORACLE = "oracle"  # no encoder: the truth about every frame, at either scale
 _OWN_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*(/[A-Za-z0-9][A-Za-z0-9_.\-]*)?")
 
 
 def check_encoder_name(name: str, *, where: str, scale: str = "full") -> None:
     """Raise `ValueError` naming `where` (a key or an option) unless an encoder of this name exists at this scale."""
+    if name == ORACLE:
+        return
     if scale == "mini" and name not in MINI_ENCODERS:
         raise ValueError(f"{where}: {name!r} has no mini version; scale mini has {', '.join(MINI_ENCODERS)}")
     library, colon, model = name.partition(":")

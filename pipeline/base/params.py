@@ -21,6 +21,8 @@ Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Rate = Annotated[float, Field(gt=0.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
+# Metrics that have a figure for every video; `pipeline.scoring.metrics` says what each is.
+MetricName = Literal["entity_f1", "content_f1", "rouge1", "rouge2", "rougeL"]
 
 
 class Block(BaseModel):
@@ -47,6 +49,7 @@ class FolderDataset(Block):
     name: Literal["folder"]
     table: str
     videos: str
+    entities: str
     max_failed_share: Share
 
 
@@ -96,6 +99,7 @@ class YouCook2Dataset(Block):
     chat: Chat | None
     videos: Videos | None
     subtitles: bool
+    entities: str
     max_failed_share: Share
 
     @model_validator(mode="after")
@@ -110,6 +114,13 @@ class YouCook2Dataset(Block):
 Dataset = KitchenDataset | FolderDataset | YouCook2Dataset
 
 
+class Primary(Block):
+    """The metric by which rows are judged, and the difference in it that does not matter, in its points."""
+
+    metric: MetricName
+    margin: Rate
+
+
 class ReadyFeatures(Block):
     path: str
     provenance: str
@@ -120,17 +131,6 @@ class Frames(Block):
     short_side: Positive
     jpeg_quality: Annotated[int, Field(ge=1, le=100)]
     max_failed_share: Share
-
-
-class Pretrain(Block):
-    seed: Count
-    pictures: Positive
-    clip_epochs: Positive
-    resnet_epochs: Positive
-    recipes: Positive
-    bart_epochs: Positive
-    t5_epochs: Positive
-    vocabulary: Positive
 
 
 class Text(Block):
@@ -148,6 +148,7 @@ class Model(Block):
     temporal_heads: Positive
     temporal_feedforward: Positive
     fusion_layer: Positive
+    common_width: Count
     dropout: Share
 
 
@@ -163,6 +164,7 @@ class Train(Block):
     decay_factor: Share
     decay_every: Positive
     clip_norm: Rate
+    select: MetricName
     validation_beams: Positive
 
 
@@ -189,8 +191,8 @@ class Study(Block):
     """A file of `studies/`: dataset, scale, and every value that decides how models are trained and scored."""
 
     dataset: Annotated[Dataset, Field(discriminator="name")]
+    primary: Primary
     scale: Literal["mini", "full"]
-    pretrain: Pretrain | None
     frames: Frames
     ready_features: dict[str, ReadyFeatures]
     text: Text
@@ -204,10 +206,6 @@ class Study(Block):
 
     @model_validator(mode="after")
     def _check(self) -> "Study":
-        if self.scale == "mini" and self.pretrain is None:
-            raise ValueError("scale 'mini' needs a `pretrain` block: its encoders are pretrained here")
-        if self.scale == "full" and self.pretrain is not None:
-            raise ValueError("scale 'full' takes published weights: set `pretrain: null`")
         for name in self.ready_features:
             check_encoder_name(name, where=f"ready_features.{name}")
         if len(set(self.seeds)) != len(self.seeds):
@@ -249,7 +247,7 @@ class Params:
 
 def load_params(folder: Path = Path()) -> Params:
     """Parse and check `params.yaml` and the study that it names. Raises `ValueError` naming every bad key."""
-    dials = _parse(Dials, folder / PARAMS)
+    dials = parse_yaml(Dials, folder / PARAMS)
     study = load_study(dials.study, folder)
     check_encoder_name(dials.encoder, where=f"{folder / PARAMS}: encoder", scale=study.scale)
     return Params(dials.study, dials.encoder, dials.runtime, study)
@@ -259,7 +257,7 @@ def load_study(name: str, folder: Path = Path()) -> Study:
     """Parse and check `studies/<name>.yaml`. An unknown study is a `ValueError` that lists those there are."""
     if name not in (known := study_names(folder)):
         raise ValueError(f"study: {name!r} is none of {', '.join(known)}; a study is a file {STUDIES}/<name>.yaml")
-    return _parse(Study, folder / STUDIES / f"{name}.yaml")
+    return parse_yaml(Study, folder / STUDIES / f"{name}.yaml")
 
 
 def study_names(folder: Path = Path()) -> list[str]:
@@ -276,7 +274,8 @@ def read_yaml(path: Path) -> Any:
         raise ValueError(f"{path}: not valid YAML: {error}") from error
 
 
-def _parse(block: type[B], path: Path) -> B:
+def parse_yaml(block: type[B], path: Path) -> B:
+    """A YAML file as a block. Raises `ValueError` naming every bad key."""
     try:
         return block.model_validate(read_yaml(path))
     except ValidationError as error:

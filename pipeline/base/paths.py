@@ -12,6 +12,7 @@ CORPUS = Path("data/corpus/corpus.parquet")
 FRAMES = Path("data/frames")
 STORYBOARDS = Path("data/storyboards.json")  # a few small frames of every test video, for the page
 FEATURES = Path("data/features")
+FOUNDATION = Path("foundation")  # mini models, shipped
 WEIGHTS = Path("weights")
 MODELS = Path("models")
 METRICS = Path("metrics")

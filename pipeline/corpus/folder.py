@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.base.files import read_json_lines
 from pipeline.base.params import FolderDataset
+from pipeline.corpus.entities import add_entities
 from pipeline.corpus.table import SPLITS, Video, check_video_id
 
 REQUIRED = ("video_id", "file")
@@ -48,7 +49,7 @@ def read_videos(settings: FolderDataset, *, workers: int = 1) -> list[Video]:
         videos.append(video)
     if not videos:
         raise ValueError(f"{table} has no rows; give each video one row, {_COLUMNS}")
-    return videos
+    return add_entities(videos, settings.entities)
 
 
 def _read_csv(table: Path) -> Iterator[Row]:

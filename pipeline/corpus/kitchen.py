@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 from pipeline.base.code import code_digest
-from pipeline.base.files import write_json, write_json_lines, write_text
+from pipeline.base.files import read_json_lines, write_json, write_json_lines, write_text
 from pipeline.base.params import KitchenDataset
 from pipeline.base.paths import RAW
 from pipeline.base.resumable import run_shards, split_into_shards
@@ -25,6 +25,7 @@ from pipeline.kitchen.video import VideoPlan, draw_videos
 
 FIRST_RECIPE_TYPE = 101  # YouCook2 counts from here
 SHARD_SIZE = 8
+TEXTS = ("annotations.json", "entities.jsonl", "label_foodtype.csv", "summaries.jsonl", "transcripts", "transcripts_named")
 
 
 def plan_videos(settings: KitchenDataset) -> list[VideoPlan]:
@@ -44,7 +45,8 @@ def build(settings: KitchenDataset, out: Path, *, workers: int) -> list[Video]:
     """Draw every video and write the dataset to `out`, replacing what is there; returns the rows of the corpus.
 
     Written: `annotations.json` and `label_foodtype.csv` in YouCook2's layouts, `transcripts/<id>.txt` (one sentence per line),
-    `summaries.jsonl` and `videos/<id>.mp4`. Resumes where an earlier, killed run with the same settings stopped.
+    the same with every mention named in `transcripts_named/`, `summaries.jsonl`, `entities.jsonl` (the ingredients) and
+    `videos/<id>.mp4`. Resumes where an earlier, killed run with the same settings stopped.
     """
     plans = plan_videos(settings)
     shards = split_into_shards(plans, size=SHARD_SIZE, suffix="")
@@ -53,7 +55,7 @@ def build(settings: KitchenDataset, out: Path, *, workers: int) -> list[Video]:
         run_shards(draw_videos, shards, folder=scratch, workers=workers, unit="video", title="draw")
         _gather([scratch / shard.name for shard in shards], scratch / "videos")
         _write_texts(plans, settings, scratch)
-        names = ["annotations.json", "label_foodtype.csv", "summaries.jsonl", "transcripts", "videos"]
+        names = [*TEXTS, "videos"]
         publish(scratch, names, out)
     return read_dataset(out)
 
@@ -67,6 +69,7 @@ def read_dataset(folder: Path) -> list[Video]:
     """Corpus rows of a dataset that `build` wrote; `video_path` is below `folder`."""
     summaries = read_summaries(folder / "summaries.jsonl")
     annotations = read_annotations(folder / "annotations.json", recipes=folder / "label_foodtype.csv")
+    entities = {row["video_id"]: row["entities"] for _, row in read_json_lines(folder / "entities.jsonl")}
     assert not any(isinstance(annotation, Malformed) for annotation in annotations), "this project wrote the file itself"
     return [
         Video(
@@ -77,12 +80,18 @@ def read_dataset(folder: Path) -> list[Video]:
             duration_seconds=annotation.duration_seconds,
             steps=annotation.steps,
             segments=annotation.segments,
-            transcript=" ".join((folder / "transcripts" / f"{annotation.video_id}.txt").read_text(encoding="utf-8").splitlines()),
+            transcript=_joined(folder / "transcripts" / f"{annotation.video_id}.txt"),
+            transcript_named=_joined(folder / "transcripts_named" / f"{annotation.video_id}.txt"),
+            entities=tuple(entities[annotation.video_id]),
             summary=summaries[annotation.video_id],
         )
         for annotation in annotations
         if isinstance(annotation, Annotation)
     ]
+
+
+def _joined(path: Path) -> str:
+    return " ".join(path.read_text(encoding="utf-8").splitlines())
 
 
 def _plan(video_id: str, recipe: Recipe, settings: KitchenDataset) -> VideoPlan:
@@ -103,7 +112,7 @@ def _gather(shards: Sequence[Path], folder: Path) -> None:
 def _write_texts(plans: Sequence[VideoPlan], settings: KitchenDataset, folder: Path) -> None:
     subsets = {split: subset for subset, split in SUBSETS.items()}
     database = {}
-    summaries = []
+    summaries, entities = [], []
     for plan in plans:
         recipe = plan.recipe
         sentences = step_sentences(recipe)
@@ -117,11 +126,14 @@ def _write_texts(plans: Sequence[VideoPlan], settings: KitchenDataset, folder: P
             ],
             "video_url": "",
         }
-        narration = narrate(recipe, seed=settings.seed, deictic_share=settings.deictic_share)
-        write_text(folder / "transcripts" / f"{plan.video_id}.txt", "\n".join(narration) + "\n")
-        summaries.append({"video_id": plan.video_id, "summary": summarise(recipe, seed=settings.seed)})
+        for name, share in (("transcripts", settings.deictic_share), ("transcripts_named", 0.0)):
+            narration = narrate(recipe, seed=settings.seed, deictic_share=share)
+            write_text(folder / name / f"{plan.video_id}.txt", "\n".join(narration) + "\n")
+        entities.append({"video_id": plan.video_id, "entities": list(recipe.ingredients)})
+        summaries.append({"video_id": plan.video_id, "summary": summarise(recipe)})
     write_json(folder / "annotations.json", {"database": database})
     write_json_lines(folder / "summaries.jsonl", summaries)
+    write_json_lines(folder / "entities.jsonl", entities)
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows((FIRST_RECIPE_TYPE + number, dish) for number, dish in enumerate(DISHES))
     write_text(folder / "label_foodtype.csv", table.getvalue())

@@ -29,6 +29,8 @@ SCHEMA = pa.schema(
         ("status", pa.string()),
         ("reason", pa.string()),
         ("segments", pa.list_(pa.list_(pa.float64()))),
+        ("entities", pa.list_(pa.string())),
+        ("transcript_named", pa.string()),
     ]
 )
 _SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
@@ -38,7 +40,9 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 class Video:
     """One row of the corpus. `video_path` is relative to the project; texts that do not exist are empty strings.
 
-    `segments` are the (start, end) of each step in seconds, where the dataset has them.
+    `segments` are the (start, end) of each step in seconds, where the dataset has them. `entities` are what the video shows and a
+    summary should name; none where nobody knows. `transcript_named` is the transcript as it would be if it named everything
+    that it points to, where the dataset has that.
     """
 
     video_id: str
@@ -49,6 +53,8 @@ class Video:
     steps: Sequence[str] = field(default_factory=tuple)
     segments: Sequence[tuple[float, float]] = field(default_factory=tuple)
     transcript: str = ""
+    transcript_named: str = ""
+    entities: Sequence[str] = field(default_factory=tuple)
     summary: str = ""
     status: Literal["ok", "failed"] = "ok"
     reason: str = ""
@@ -77,7 +83,9 @@ def write_corpus(videos: Sequence[Video], path: Path) -> None:
     ordered = sorted(videos, key=lambda video: (SPLITS.index(video.split), video.video_id))
     table = pa.Table.from_pylist(
         [
-            asdict(video) | {"steps": list(video.steps), "segments": [list(segment) for segment in video.segments]}
+            asdict(video)
+            | {"steps": list(video.steps), "segments": [list(segment) for segment in video.segments]}
+            | {"entities": list(video.entities)}
             for video in ordered
         ],
         schema=SCHEMA,
@@ -87,22 +95,26 @@ def write_corpus(videos: Sequence[Video], path: Path) -> None:
 
 
 def read_corpus(path: Path) -> pd.DataFrame:
-    """The corpus as a data frame, one row per video, columns as in `SCHEMA` (`steps` as a list)."""
+    """The corpus as a data frame, one row per video, columns as in `SCHEMA` (`steps` and `entities` as lists)."""
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing; run `dvc repro download` first")
     frame: pd.DataFrame = pq.read_table(path, schema=SCHEMA).to_pandas()
-    frame["steps"] = [list(steps) for steps in frame["steps"]]
+    for column in ("steps", "entities"):
+        frame[column] = [list(values) for values in frame[column]]
     return frame
 
 
 def usable_videos(frame: pd.DataFrame, split: str, *, source: str) -> pd.DataFrame:
     """Rows of `split` with status ok, a source text and a summary; the text is in the added column `source`.
 
-    `source`: steps (the paper's input), transcript, or both, steps first. Raises `ValueError` when there is no such row.
+    `source`: steps (the paper's input), transcript, both (steps first), or named: the transcript that names everything, or both
+    where the dataset has none. Raises `ValueError` when there is no such row.
     """
     part = frame[(frame["split"] == split) & (frame["status"] == "ok")]
     steps = part["steps"].map(join_steps)
-    texts = {"steps": steps, "transcript": part["transcript"], "both": steps + " " + part["transcript"]}[source].str.strip()
+    both = steps + " " + part["transcript"]
+    named = part["transcript_named"].where(part["transcript_named"] != "", both)
+    texts = {"steps": steps, "transcript": part["transcript"], "both": both, "named": named}[source].str.strip()
     part = part.assign(source=texts)[(texts != "") & (part["summary"].str.strip() != "")]
     if part.empty:
         raise ValueError(
@@ -143,7 +155,12 @@ def text_counts(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
     """Videos with status ok that have steps, a transcript and a summary, per split."""
     ok = frame[frame["status"] == "ok"]
     having = pd.DataFrame(
-        {"steps": ok["steps"].str.len() > 0, "transcript": ok["transcript"] != "", "summary": ok["summary"] != ""}
+        {
+            "steps": ok["steps"].str.len() > 0,
+            "transcript": ok["transcript"] != "",
+            "summary": ok["summary"] != "",
+            "entities": ok["entities"].str.len() > 0,
+        }
     )
     return {split: {name: int(having.loc[ok["split"] == split, name].sum()) for name in having.columns} for split in SPLITS}
 

@@ -19,6 +19,7 @@ from pipeline.base.params import YouCook2Dataset
 from pipeline.base.scratch import file_sha256
 from pipeline.corpus.annotations import Annotation, Malformed, read_annotations
 from pipeline.corpus.downloads import FetchError, extract_member, fetch_file
+from pipeline.corpus.entities import add_entities
 from pipeline.corpus.summaries import read_summaries
 from pipeline.corpus.table import Video, check_video_id, join_steps
 from pipeline.corpus.transcripts import read_transcripts
@@ -72,7 +73,7 @@ def read_videos(settings: YouCook2Dataset, *, workers: int = 1) -> list[Video]:
         find_subtitles([video_id for video_id in asked if video_id not in transcripts], settings.videos)
         transcripts = _transcripts(settings)
     sources = Sources(every, transcripts, summaries, videos, lost)
-    return [_row(entry, sources, settings.splits) for entry in every]
+    return add_entities([_row(entry, sources, settings.splits) for entry in every], settings.entities)
 
 
 def get_annotations(settings: YouCook2Dataset) -> Path:

@@ -3,7 +3,7 @@
 An encoder is described by a small specification that is stored next to its weights, so a checkpoint is rebuilt without
 guessing: which library, which architecture and activation, which pixels it expects. Names stay the same at both scales: `full` is
 a published encoder (`pipeline.encoders.pretrained_specs` asks the library about it), `mini` a small one of the same family that
-`pipeline.encoders.mini_encoders` trains. At either scale, a specification with a seed means an encoder that was never trained.
+`pipeline.foundation` has trained. At either scale, a specification with a seed means an encoder that was never trained.
 
 Shapes: B batch of frames, H and W pixels, D feature width.
 """
@@ -65,6 +65,7 @@ MINI = {
     spec.name: spec
     for spec in (
         _MINI_CLIP,
+        replace(_MINI_CLIP, name="vit_b32_labels"),  # the same encoder, trained on labels
         replace(_MINI_CLIP, name="random_vit_b32", seed=0),  # the same encoder, never trained
         # All 152 layers, at an eighth of the width.
         EncoderSpec(

@@ -8,11 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.base.scratch import fingerprint
-
 if TYPE_CHECKING:
     from pipeline.base.params import Study
 
+COMMON_WIDTH = 96  # of the narrowest encoder at scale mini
 Settings = Mapping[str, Any]  # flat: "model.fusion_layer", "frames.count", ...
 
 
@@ -20,7 +19,8 @@ Settings = Mapping[str, Any]  # flat: "model.fusion_layer", "frames.count", ...
 class Ablation:
     """`overrides` gives the settings that differ from those of `clipsum`, which it is given.
 
-    `paper` is its line in the paper's Table 2, if it has one. `row` names a row of the table that is this ablation already.
+    `paper` is its line in the paper's Table 2, if it has one. `row` names a row of the table that is this ablation already;
+    `of` the row that is varied.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Ablation:
     overrides: Callable[[Settings], dict[str, Any]]
     paper: tuple[str, str] | None = None
     row: str | None = None
+    of: str = "clipsum"
 
     @property
     def label(self) -> str:
@@ -58,6 +59,16 @@ ABLATIONS = (
     Ablation("no-temporal", "without", "temporal module", _set("model.temporal", False)),
     Ablation("prefix", "without", "fusion (frames as a prefix)", _set("model.fusion", "prefix")),
     Ablation("mean-frames", "without", "temporal module and attention (mean-pooled frames)", _set("model.pooling", "mean")),
+    *(
+        Ablation(
+            f"{row.replace('_', '-')}-width",
+            "features mapped to one width",
+            title,
+            _set("model.common_width", COMMON_WIDTH),
+            of=row,
+        )
+        for row, title in (("clipsum", "ClipSum"), ("vit_labels", "ViT-B/32 on labels"), ("resnet152", "ResNet-152"))
+    ),
     Ablation("no-l2", "without", "L2 normalisation", _set("model.l2_normalise", False)),
 )
 
@@ -72,11 +83,3 @@ def own_settings(study: "Study") -> dict[str, Any]:
     """The settings of a study that ablations may vary."""
     blocks = {"model": study.model, "frames": study.frames}
     return {f"{block}.{key}": value for block, values in blocks.items() for key, value in values.model_dump().items()}
-
-
-def experiment_name(ablation: Ablation, *, study_name: str, study: "Study", encoder: str, made_from: Mapping[str, Any]) -> str:
-    """A name for the DVC experiment that changes with the parameters and with what `clipsum` was made of: code, weights, corpus
-    and features, as `made_from` of its record says.
-    """
-    key = fingerprint(study_name, study.model_dump(), encoder, ablation.overrides(own_settings(study)), dict(made_from))
-    return f"ablation-{study_name.replace('_', '-')}-{ablation.name}-{key[:8]}"

@@ -1,9 +1,10 @@
 """Controls without training: a trained system is shown other frames than the video's own, and should notice.
 
-One entry each, read by stage `control` and by the report. A control of a row is one more entry in `dvc.yaml`.
+One entry each, read by stages `evaluate` and `control` and by the report. Every row that sees frames is shown those of another
+video (`evaluate`); further controls of a row are an entry of `control` in `dvc.yaml`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,42 +16,68 @@ if TYPE_CHECKING:
 CONTROL_SEED = 20  # which other video's frames are shown, and in which order
 
 
+Entities = Mapping[str, Collection[str]]  # of each video
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The videos of one split, their entities, and the seed of partners and orders."""
+
+    video_ids: Sequence[str]
+    entities: Entities
+    seed: int
+
+
 @dataclass(frozen=True)
 class Control:
-    """`show` gives the frames as the videos of one split see them; its last argument is the seed of partners and orders.
+    """`show` gives the frames as the videos of one split see them. Chance enters into some, so it is done `draws` times.
 
-    For the report: `action` is what is done to the system named after it, `tests_use_of` what the summaries do without if
-    that does no harm.
+    For the report: `title` follows the system's, `action` is what is done to the system named after it, `tests_use_of` what the
+    summaries do without if that does no harm.
     """
 
     name: str
+    title: str
     action: str
     tests_use_of: str
-    show: Callable[["FrameInputs", Sequence[str], int], "FrameInputs"]
+    show: Callable[["FrameInputs", "Shown"], "FrameInputs"]
+    draws: int = 1
 
 
-def controlled(frames: "FrameInputs", video_ids: Sequence[str], control: str, *, seed: int) -> "FrameInputs":
+def controlled(
+    frames: "FrameInputs", video_ids: Sequence[str], control: str, *, entities: Entities, draw: int = 0
+) -> "FrameInputs":
     """The frames as the videos `video_ids` of one split see them under `control`; other videos are left out.
 
-    `seed` decides partners and orders. An unknown control, or `swapped` with fewer than two videos, is a `ValueError`.
+    `draw` decides partners and orders. An unknown control, or `swapped` with fewer than two videos, is a `ValueError`.
     """
     if control not in CONTROLS:
-        raise ValueError(f"dvc.yaml: control {control!r} is none of {', '.join(CONTROLS)}")
-    return CONTROLS[control].show(frames, video_ids, seed)
+        raise ValueError(f"control {control!r} is none of {', '.join(CONTROLS)}")
+    return CONTROLS[control].show(frames, Shown(video_ids, entities, CONTROL_SEED + draw))
 
 
-def swap_videos(video_ids: Sequence[str], *, seed: int) -> list[str]:
-    """For each video another one, every one used once."""
+def swap_videos(video_ids: Sequence[str], entities: Entities, *, seed: int) -> list[str]:
+    """For each video another one, every one used once; none that shares an entity with it, where that can be had.
+
+    A partner that shows the same ingredient would be right by accident.
+    """
+    from scipy.optimize import linear_sum_assignment
+
     if len(video_ids) < 2:
         raise ValueError("the control `swapped` needs at least two test videos")
-    order = np.random.default_rng(seed).permutation(len(video_ids))
-    partner = dict(zip(order, np.roll(order, 1), strict=True))
-    return [video_ids[partner[position]] for position in range(len(video_ids))]
+    own = [frozenset(entities.get(video, ())) for video in video_ids]
+    sharing = np.array([[len(mine & theirs) for theirs in own] for mine in own], dtype=np.float64)
+    np.fill_diagonal(sharing, len(video_ids))  # never itself
+    # A partner at random among the allowed: random costs decide, and a shared entity costs more than all of them together.
+    costs = np.random.default_rng(seed).random(sharing.shape) + len(video_ids) * sharing
+    _, partners = linear_sum_assignment(costs)
+    return [video_ids[partner] for partner in partners]
 
 
-def _swapped(frames: "FrameInputs", video_ids: Sequence[str], seed: int) -> "FrameInputs":
+def _swapped(frames: "FrameInputs", shown_to: Shown) -> "FrameInputs":
     """All frames of another video of the split, every video used once."""
-    shown = dict(zip(video_ids, swap_videos(video_ids, seed=seed), strict=True))
+    partners = swap_videos(shown_to.video_ids, shown_to.entities, seed=shown_to.seed)
+    shown = dict(zip(shown_to.video_ids, partners, strict=True))
     return replace(
         frames,
         starts={video_id: frames.starts[other] for video_id, other in shown.items() if other in frames.starts},
@@ -58,25 +85,25 @@ def _swapped(frames: "FrameInputs", video_ids: Sequence[str], seed: int) -> "Fra
     )
 
 
-def _shuffled(frames: "FrameInputs", video_ids: Sequence[str], seed: int) -> "FrameInputs":
+def _shuffled(frames: "FrameInputs", shown: Shown) -> "FrameInputs":
     """The own frames in random order: what is left when time is lost."""
-    lengths = _lengths(frames, video_ids)
-    generator = np.random.default_rng(seed)
+    lengths = _lengths(frames, shown.video_ids)
+    generator = np.random.default_rng(shown.seed)
     orders = [frames.starts[video_id] + generator.permutation(length) for video_id, length in lengths.items()]
     ends = np.cumsum([len(order) for order in orders]).tolist()
     values = frames.values[np.concatenate(orders)] if orders else frames.values[:0]
     return replace(frames, values=values, starts=dict(zip(lengths, [0, *ends[:-1]], strict=True)), lengths=lengths)
 
 
-def _first(frames: "FrameInputs", video_ids: Sequence[str], seed: int) -> "FrameInputs":
+def _first(frames: "FrameInputs", shown: Shown) -> "FrameInputs":
     """The first frame alone: what is left when only one moment is seen."""
-    seen = _lengths(frames, video_ids)
+    seen = _lengths(frames, shown.video_ids)
     return replace(frames, starts={video_id: frames.starts[video_id] for video_id in seen}, lengths=dict.fromkeys(seen, 1))
 
 
-def _zeros(frames: "FrameInputs", video_ids: Sequence[str], seed: int) -> "FrameInputs":
+def _zeros(frames: "FrameInputs", shown: Shown) -> "FrameInputs":
     """As many frames as before, all zero: what the mere presence of frames does."""
-    lengths = _lengths(frames, video_ids)
+    lengths = _lengths(frames, shown.video_ids)
     longest = max(lengths.values(), default=0)
     values = np.zeros((longest, *frames.values.shape[1:]), dtype=frames.values.dtype)
     return replace(frames, values=values, starts=dict.fromkeys(lengths, 0), lengths=lengths)
@@ -89,9 +116,11 @@ def _lengths(frames: "FrameInputs", video_ids: Sequence[str]) -> dict[str, int]:
 CONTROLS = {
     control.name: control
     for control in (
-        Control("swapped", "Showing another video's frames to", "what the frames show", _swapped),
-        Control("shuffled", "Shuffling the frames of", "the order of the frames", _shuffled),
-        Control("first", "Showing only the first frame to", "any frame but the first", _first),
-        Control("zeros", "Putting zeros in place of the frames of", "the content of the frames", _zeros),
+        Control(
+            "swapped", "frames of another video", "Showing another video's frames to", "what the frames show", _swapped, draws=5
+        ),
+        Control("shuffled", "frames in random order", "Shuffling the frames of", "the order of the frames", _shuffled),
+        Control("first", "first frame only", "Showing only the first frame to", "any frame but the first", _first),
+        Control("zeros", "frames of zeros", "Putting zeros in place of the frames of", "the content of the frames", _zeros),
     )
 }

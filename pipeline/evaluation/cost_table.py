@@ -13,6 +13,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from pipeline.base.code import code_digest
+from pipeline.base.encoder_names import ORACLE
 from pipeline.base.files import read_json, replacing, write_json, write_text
 from pipeline.base.params import Params
 from pipeline.base.paths import CORPUS, COSTS, MEASURED
@@ -84,8 +85,8 @@ def _measure_row(subject: Subject, params: Params, *, repeats: int) -> Any:
     tokenizer = load_tokenizer(row.tokenizer)
     return measure(
         lambda: load(row.folder / str(subject.seeds[0])),
-        None if row.tuning == "none" else lambda: load_encoder(row.encoder_weights),
-        read_examples(read_corpus(CORPUS), "test", text=study.text, tokenizer=tokenizer),
+        None if row.encoder in (None, ORACLE) else lambda: load_encoder(row.encoder_weights),
+        read_examples(read_corpus(CORPUS), "test", text=study.text, source=row.source(study), tokenizer=tokenizer),
         open_frame_inputs(row),
         settings=study.generate,
         device=choose_device(params.runtime.device),

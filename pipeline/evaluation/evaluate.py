@@ -5,7 +5,7 @@ decides it: new resamples need no new summaries, and an edit that concerns neith
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,15 @@ from pipeline.base.code import code_digest
 from pipeline.base.files import read_json, write_text
 from pipeline.base.params import Params
 from pipeline.base.paths import CORPUS, MODELS, metrics_file, predictions_file
-from pipeline.base.resumable import Shard, run_shards
+from pipeline.base.resumable import Shard, all_done, run_shards, start_server
 from pipeline.base.scratch import file_sha256, fingerprint, keep_only, scratch_folder
-from pipeline.evaluation.controls import CONTROL_SEED, controlled
-from pipeline.scoring.record import RowRecord, Score, VideoScores, write_record
+from pipeline.evaluation.controls import CONTROL_SEED, CONTROLS
+from pipeline.scoring.record import Epoch, RowRecord, Score, VideoScores, write_record
 from pipeline.scoring.score import score_file
 from pipeline.training.table_row import Row, checkpoint_digest, read_row, seen_digests, short_digests
 
 OWN, NOTHING = "own", "none"
+PRELOAD = ("pipeline.evaluation.summarise",)  # what takes seconds to import, once for all processes
 
 
 @dataclass(frozen=True)
@@ -48,29 +49,57 @@ class Subject:
         return [result["seed"] for result in self.facts["seeds"]]
 
 
-def read_subject(name: str, *, title: str, trained: str, control: str | None = None) -> Subject:
-    """`trained` names the row whose seeds lie in `models/`. A control of a row that sees no frames is a `ValueError`."""
-    path = MODELS / trained / "row.json"
+def read_subject(name: str, *, title: str) -> Subject:
+    """A row with its own frames; its seeds lie in `models/`."""
+    path = MODELS / name / "row.json"
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; run `dvc repro train@{trained}` (or train_text@{trained}) first")
+        raise FileNotFoundError(f"{path} is missing; run `dvc repro train@{name}` (or train_text@{name}) first")
     facts = read_json(path)
-    row = read_row(facts["row"])
-    if control is not None and row.sees is None:
-        raise ValueError(f"dvc.yaml, control {name}: row {row.name} sees no frames, so there is nothing to change")
-    return Subject(name, title, row, facts, control)
+    return Subject(name, title, read_row(facts["row"]), facts, control=None)
 
 
-def evaluate(subject: Subject, params: Params) -> RowRecord:
-    """Write predictions and record of a row or control, and add both to its MLflow run."""
-    marks = summarise_test(subject, params)
-    scores, per_video = score_file(subject.name, resamples=params.current.bootstrap_resamples)
+def control_of(subject: Subject, control: str) -> Subject:
+    """The same checkpoints under a control. For a row that sees no frames it is a `ValueError`."""
+    row = subject.trained
+    if row.sees is None:
+        raise ValueError(f"dvc.yaml, control {control} of {row.name}: that row sees no frames, so there is nothing to change")
+    title = f"{subject.title}, {CONTROLS[control].title}"
+    return replace(subject, name=f"{row.name}_{control}", title=title, control=control)
+
+
+def evaluate(subjects: Sequence[Subject], params: Params) -> list[RowRecord]:
+    """Write predictions and record of rows or controls, and add both to their MLflow runs.
+
+    On a CPU all cores work, a process each: first seeds are summarised side by side, then subjects are scored.
+    """
+    from pipeline.base.device import choose_device
+
+    cores = params.runtime.processes if choose_device(params.runtime.device).type == "cpu" else 1
+    marks = [summarise_test(subject, params, workers=cores) for subject in subjects]
+    scored = map(partial(_score, params=params), subjects)
+    return [_finish(subject, params, mark, *scores) for subject, mark, scores in zip(subjects, marks, scored, strict=True)]
+
+
+def _finish(
+    subject: Subject, params: Params, marks: Sequence[dict[str, Any]], scores: dict[str, Score], per_video: VideoScores
+) -> RowRecord:
     record = make_record(subject, params, marks, scores, per_video)
     write_record(metrics_file(subject.name), record)
     _track(subject, params, record)
     return record
 
 
-def summarise_test(subject: Subject, params: Params) -> list[dict[str, Any]]:
+def _score(subject: Subject, params: Params) -> tuple[dict[str, Score], VideoScores]:
+    from pipeline.corpus.table import read_corpus
+    from pipeline.scoring.entity import known_entities
+    from pipeline.scoring.predictions import read_predictions
+
+    videos = read_predictions(predictions_file(subject.name)).videos
+    entities = known_entities(read_corpus(CORPUS), videos)
+    return score_file(subject.name, resamples=params.current.bootstrap_resamples, entities=entities)
+
+
+def summarise_test(subject: Subject, params: Params, *, workers: int) -> list[dict[str, Any]]:
     """Write `predictions/<name>.jsonl`; returns for each seed how many videos there are and how many texts were cut."""
     study = params.current
     decided_by = (
@@ -80,11 +109,17 @@ def summarise_test(subject: Subject, params: Params) -> list[dict[str, Any]]:
         study.generate.model_dump(),
     )
     device = params.runtime.device
-    key = fingerprint(*decided_by, study.text.model_dump(), subject.control, CONTROL_SEED, device, summary_code(subject))
+    key = fingerprint(
+        *decided_by, study.text.model_dump(), subject.trained.reads, subject.control, CONTROL_SEED, device, summary_code(subject)
+    )
     shards = [Shard(name=f"{seed}.jsonl", items=[seed]) for seed in subject.seeds]
     with scratch_folder(f"summarise.{subject.name}", key) as scratch:
-        work = partial(_summarise_seed, subject=subject, params=params)
-        marks = run_shards(work, shards, folder=scratch, workers=1, unit="seed", title=f"evaluate {subject.name}")
+        work = partial(_summarise_seed, subject=subject, params=params, single=workers > 1)
+        if workers > 1 and not all_done(shards, scratch):
+            start_server(PRELOAD)
+        marks = run_shards(
+            work, shards, folder=scratch, workers=workers, unit="seed", title=f"evaluate {subject.name}", forked=True
+        )
         texts = [(scratch / shard.name).read_text(encoding="utf-8") for shard in shards]
         write_text(predictions_file(subject.name), "".join(texts))
         keep_only(scratch)
@@ -104,7 +139,14 @@ def make_record(
     from pipeline.scoring.metrics import signatures
 
     row, facts = subject.trained, subject.facts
-    histories = {str(seed): read_json(row.folder / str(seed) / "history.json") for seed in subject.seeds}
+    select = f"val_{facts['settings']['train.select']}"
+    histories = {
+        str(seed): [
+            {key: value for key, value in epoch.items() if key in Epoch.model_fields} | {"val_score": epoch[select]}
+            for epoch in read_json(row.folder / str(seed) / "history.json")
+        ]
+        for seed in subject.seeds
+    }
     made_from = {
         "predictions": file_sha256(predictions_file(subject.name)),
         "checkpoints": checkpoint_digest(row, subject.seeds),
@@ -130,13 +172,16 @@ def make_record(
             "feature_width": read_json(row.folder / str(subject.seeds[0]) / "config.json")["feature_width"],
             "parameters": facts["parameters"],
             "truncated": marks[0]["truncated"],
+            "primary": params.current.primary.model_dump(),
             "metrics": scores,
             "signatures": signatures(),
             "per_video": per_video,
             "training": {
                 "selection": {
-                    str(result["seed"]): {key: result[key] for key in ("best_epoch", "val_rouge2")} for result in facts["seeds"]
+                    str(result["seed"]): {key: result[key] for key in ("best_epoch", "val_score")} for result in facts["seeds"]
                 },
+                "select": facts["settings"]["train.select"],
+                "looks": {str(result["seed"]): result["looks"] for result in facts["seeds"]},
                 "history": histories,
                 "settings": facts["settings"],
                 "optimised": facts["optimised"],
@@ -146,11 +191,15 @@ def make_record(
     )
 
 
-def _summarise_seed(items: Sequence[int], path: Path, *, subject: Subject, params: Params) -> dict[str, Any]:
+def _summarise_seed(items: Sequence[int], path: Path, *, subject: Subject, params: Params, single: bool) -> dict[str, Any]:
+    """`single`: in a process beside others, hence with one thread."""
+    import torch
+
     from pipeline.evaluation.summarise import summarise_seed  # PyTorch, which takes seconds to import
 
-    change = None if subject.control is None else partial(controlled, control=subject.control, seed=CONTROL_SEED)
-    return summarise_seed(subject.trained, items[0], path, params=params, change=change)
+    if single:
+        torch.set_num_threads(1)
+    return summarise_seed(subject.trained, items[0], path, params=params, control=subject.control)
 
 
 def _track(subject: Subject, params: Params, record: RowRecord) -> None:

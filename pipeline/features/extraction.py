@@ -27,12 +27,11 @@ from pipeline.base.files import read_json
 from pipeline.base.resumable import Shard, all_done, run_shards
 from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
 from pipeline.encoders.encoder import Encoder, EncoderSpec, load_encoder, preprocess, read_spec
+from pipeline.features.schema import NORMALISATION, feature_schema
 from pipeline.frames.store import SUMMARY, frame_shards, frames_per_video, read_batches
 
 if TYPE_CHECKING:
     from pipeline.base.params import Runtime
-
-NORMALISATION = "none"  # as the encoder gives them; the model brings them to unit length
 
 
 def extract_features(frames: Path, out: Path, *, weights: Path, runtime: "Runtime") -> dict[str, Any]:
@@ -72,19 +71,6 @@ def pixel_batches(shard: Path, spec: EncoderSpec, *, batch_size: int) -> Iterato
         for rows in read_batches(shard, batch_size=batch_size):
             images = rows.column("image").to_pylist()
             yield rows, np.concatenate(list(pool.map(partial(_decode, spec), _chunks(images, 32))))
-
-
-def feature_schema(dim: int, footer: dict[str, str]) -> pa.Schema:
-    """Columns of a feature file whose vectors have `dim` values, with its footer metadata."""
-    embedding = pa.list_(pa.float16(), dim)
-    columns = [("video_id", pa.string()), ("frame_index", pa.int32()), ("pts_seconds", pa.float64()), ("embedding", embedding)]
-    return pa.schema(columns, metadata=footer)
-
-
-def read_footer(shard: Path) -> dict[str, str]:
-    """The footer metadata of a feature file."""
-    metadata = pq.read_metadata(shard).metadata or {}
-    return {key.decode(): value.decode() for key, value in metadata.items() if key != b"ARROW:schema"}
 
 
 def _extract_shard(

@@ -23,7 +23,8 @@ from tqdm import tqdm
 from pipeline.base.code import code_digest
 from pipeline.base.scratch import file_sha256, fingerprint, scratch_root
 from pipeline.encoders.encoder import EncoderSpec
-from pipeline.features.extraction import pixel_batches, read_footer
+from pipeline.features.extraction import pixel_batches
+from pipeline.features.schema import read_footer
 from pipeline.frames.store import frame_shards, frames_per_video
 
 _STALE_SECONDS = 24 * 3600

@@ -23,7 +23,7 @@ from pipeline.base.resumable import run_shards, split_into_shards
 from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
 from pipeline.corpus.table import read_corpus
 from pipeline.encoders.encoder import read_spec
-from pipeline.features.extraction import NORMALISATION, feature_schema
+from pipeline.features.schema import NORMALISATION, feature_schema
 
 VIDEOS_PER_SHARD = 64
 _COLUMNS = ("video_id", "frame_index", "pts_seconds", "embedding")

@@ -266,10 +266,9 @@ def narrate(recipe: Recipe, *, seed: int, deictic_share: float) -> list[str]:
     return [*sentences, random.choice(_GOODBYES)]
 
 
-def summarise(recipe: Recipe, *, seed: int) -> str:
-    """One sentence that names the dish, every ingredient and what is done to it."""
-    random = generator(seed, "summary", recipe.key)
-    template = random.choice(_SUMMARIES)
+def summarise(recipe: Recipe) -> str:
+    """One sentence that names the dish, every ingredient and what is done to it. Its form follows from the dish."""
+    template = _SUMMARIES[DISHES.index(recipe.dish) % len(_SUMMARIES)]
     treatments: dict[tuple[str, ...], list[str]] = {}
     for name in recipe.ingredients:
         actions = [step.action for step in recipe.steps if step.ingredient == name]

@@ -108,7 +108,7 @@ def texts(count: int, *, seed: int) -> list[str]:
         share = generator(seed, "share", recipe.key).choice((0.0, 0.25, 0.5, 0.75, 1.0))
         result.append(" ".join(narrate(recipe, seed=seed, deictic_share=share)))
         result.append(". ".join(step_sentences(recipe)) + ".")
-        result.append(summarise(recipe, seed=seed))
+        result.append(summarise(recipe))
     return result
 
 

@@ -8,7 +8,8 @@ Source: arXiv 2605.11959v1. `pipeline.models.parts.temporal` and `pipeline.model
 
 Rows differ in what `frames` are: stored features of a frozen encoder, or pixels when the encoder is fine-tuned inside.
 
-Three parameters of the block `model` each take one part away:
+`common_width`, if it is not 0, puts a linear map of the features to that width first, so that encoders of any width have a
+temporal module of the same size. Three more parameters of the block `model` each take one part away:
 
 - `temporal: false`: frames have neither positions nor a Transformer, only the linear map, so their order is lost.
 - `pooling: mean`: one vector per video, the mean of its frames. No order is left, so there is no temporal module either.
@@ -21,7 +22,7 @@ Shapes: B batch, T text tokens, M frames, D feature width, H text width.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.models.parts.fusion import CrossModalFusion, Video, insert_fusion
 from pipeline.models.parts.summarizer import Architecture, Batch, Memory
@@ -39,10 +40,15 @@ class Model(VisionSummarizer):
         if settings.fusion == "attention":
             fusion = CrossModalFusion(self.config.d_model, self.config.dropout)
             insert_fusion(self.text.model.encoder, self.config, fusion, layer=settings.fusion_layer)
+        self.common: nn.Linear | None = None
+        width = self.feature_width
+        if settings.common_width:
+            width = settings.common_width
+            self.common = nn.Linear(self.feature_width, width)
         self.temporal: TemporalEncoder | FrameProjection
         if settings.temporal and not self.pooled:
             self.temporal = TemporalEncoder(
-                feature_width=self.feature_width,
+                feature_width=width,
                 text_width=self.config.d_model,
                 max_frames=self.max_frames,
                 layers=settings.temporal_layers,
@@ -51,11 +57,13 @@ class Model(VisionSummarizer):
                 dropout=settings.dropout,
             )
         else:
-            self.temporal = FrameProjection(feature_width=self.feature_width, text_width=self.config.d_model)
+            self.temporal = FrameProjection(feature_width=width, text_width=self.config.d_model)
 
     def encode(self, batch: Batch) -> Memory:
         """Raises `ValueError` when a prefix of frames leaves too few positions for the text."""
         features_BMD, mask_BM = self.features(batch)
+        if self.common is not None:
+            features_BMD = self.common(features_BMD)
         if self.pooled:
             features_BMD, mask_BM = masked_mean(features_BMD, mask_BM)
         frames_BMH = self.temporal(features_BMD, mask_BM)

@@ -46,10 +46,14 @@ class DotProductFusion(nn.Module):
     def forward(self, text_BTH: Tensor, video: Video) -> Tensor:
         """Fused text states [B, T, H]."""
         attended_BTD = self.attention(text_BTH, video.frames_BMX, video.mask_BM) @ video.frames_BMX
-        update_BTH = self.output(torch.cat([text_BTH, attended_BTD], dim=-1))
-        gate_BTH = torch.sigmoid(self.gate(torch.cat([attended_BTD, text_BTH], dim=-1)))
-        fused_BTH: Tensor = self.norm(text_BTH + self.dropout(gate_BTH * update_BTH))
+        fused_BTH: Tensor = self.norm(text_BTH + self.dropout(self.update(text_BTH, attended_BTD)))
         return fused_BTH
+
+    def update(self, text_BTH: Tensor, attended_BTD: Tensor) -> Tensor:
+        """What is added to the text, G * U, [B, T, H]."""
+        update_BTH: Tensor = self.output(torch.cat([text_BTH, attended_BTD], dim=-1))
+        gate_BTH: Tensor = torch.sigmoid(self.gate(torch.cat([attended_BTD, text_BTH], dim=-1)))
+        return gate_BTH * update_BTH
 
 
 class Model(VisionSummarizer):

@@ -1,18 +1,18 @@
 """ClipSum with one thing changed: Table 2 of the paper, and what it leaves out. What has not been run is named."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import pandas as pd
 
 from pipeline.evaluation import ablations as registry
 from pipeline.evaluation.ablations import Ablation
-from pipeline.report.evidence import REFERENCE, difference
+from pipeline.report.evidence import difference
+from pipeline.report.families import REFERENCE, Tested, correct
 from pipeline.report.paper import METRICS, PAPERS_ENCODER, TABLE_2
 from pipeline.report.results import Results, Row
-from pipeline.report.text import NO_VALUE, NOT_RUN, as_markdown, sentences, signed
-from pipeline.scoring import metrics
+from pipeline.report.text import NO_VALUE, NOT_RUN, as_markdown, p_text, sentences, signed
 from pipeline.scoring.statistics import Comparison
 
 OUTDATED: Final = "outdated"
@@ -23,7 +23,8 @@ _SAME = ("study", "scale", "split", "seeds", "encoder")
 
 @dataclass(frozen=True)
 class Line:
-    """An ablation with the row that has its setting, and ClipSum minus that row in ROUGE-1. `state` says why there is no row.
+    """An ablation with the row that has its setting, and the row that is varied minus it in the primary metric, corrected
+    within the family of ablations. `state` says why there is no row.
 
     `paper` has the paper's figures by metric. `is_base`: the setting is ClipSum's own, and `row` is ClipSum.
     """
@@ -34,6 +35,7 @@ class Line:
     state: State
     is_base: bool = False
     found: Comparison | None = None
+    tested: Tested | None = None
 
     @property
     def paper_gain(self) -> float | None:
@@ -43,12 +45,15 @@ class Line:
 
 def ablation_lines(results: Results, *, resamples: int) -> list[Line]:
     """Every ablation in the order of their list."""
-    return [_line(results, ablation, resamples=resamples) for ablation in registry.ABLATIONS]
+    lines = [_line(results, ablation, resamples=resamples) for ablation in registry.ABLATIONS]
+    made = {(line.ablation.of, line.ablation.name): line.found for line in lines if line.found is not None}
+    tested = correct(made, margin=results.shared.primary.margin)
+    return [replace(line, tested=tested.get((line.ablation.of, line.ablation.name))) for line in lines]
 
 
 def _line(results: Results, ablation: Ablation, *, resamples: int) -> Line:
-    base = results.find(REFERENCE)
-    papers_own = base is None or base.record.encoder == PAPERS_ENCODER
+    base = results.find(ablation.of)
+    papers_own = base is None or (base.name == REFERENCE and base.record.encoder == PAPERS_ENCODER)
     place = ablation.paper if papers_own else None
     paper = {} if place is None else dict(zip(METRICS, TABLE_2[place[0]][place[1]], strict=False))
     if base is None or base.record.training is None:
@@ -56,7 +61,7 @@ def _line(results: Results, ablation: Ablation, *, resamples: int) -> Line:
     if not ablation.varies(base.record.training.settings):
         return Line(ablation, paper, base, "run", is_base=True)
     row, state = _find(results, base, base.record.training.settings, ablation)
-    found = difference(base, row, "rouge1", resamples=resamples) if row is not None else None
+    found = difference(base, row, results.primary.key, resamples=resamples) if row is not None else None
     return Line(ablation, paper, row, state, found=found)
 
 
@@ -86,16 +91,19 @@ def _comparable(base: Row, row: Row, other_frames: bool) -> bool:
     )
 
 
-def ablation_table(lines: Sequence[Line]) -> pd.DataFrame:
+def ablation_table(results: Results, lines: Sequence[Line]) -> pd.DataFrame:
     """Scores of every setting, beside the paper's."""
     table = []
     for line in lines:
         cells = {"ClipSum with": line.ablation.label}
-        for metric in metrics.COMPARED:
+        for metric in results.compared:
             cells[metric.short] = line.state if line.row is None else f"{line.row.record.metrics[metric.key].mean:.1f}"
-            cells[f"{metric.short} paper"] = f"{line.paper[metric.key]:.1f}" if metric.key in line.paper else NO_VALUE
+            if metric.key in METRICS:
+                cells[f"{metric.short} paper"] = f"{line.paper[metric.key]:.1f}" if metric.key in line.paper else NO_VALUE
         gain = IS_CLIPSUM if line.is_base else signed(line.found) if line.found else NO_VALUE
-        table.append(cells | {"ClipSum minus this, R-1": gain})
+        table.append(
+            cells | {f"Row minus this, {results.primary.short}": gain, "p": p_text(line.tested.p) if line.tested else NO_VALUE}
+        )
     return pd.DataFrame(table)
 
 
@@ -104,19 +112,20 @@ def ablation_caption(results: Results, lines: Sequence[Line]) -> str:
 
 
 def ablation_markdown(results: Results, lines: Sequence[Line]) -> str:
-    return f"{as_markdown(ablation_table(lines))}\n\n{ablation_caption(results, lines)}\n"
+    return f"{as_markdown(ablation_table(results, lines))}\n\n{ablation_caption(results, lines)}\n"
 
 
-def ablation_csv(lines: Sequence[Line]) -> str:
+def ablation_csv(results: Results, lines: Sequence[Line]) -> str:
     """The same unrounded, with the difference's interval and p value."""
     table = []
     for line in lines:
         cells: dict[str, Any] = {"name": line.ablation.name, "group": line.ablation.group, "setting": line.ablation.setting}
         cells |= {"state": line.state}
-        for metric in metrics.COMPARED:
+        for metric in results.compared:
             cells[metric.key] = line.row.record.metrics[metric.key].mean if line.row is not None else None
-        cells |= {f"paper_{metric.key}": line.paper.get(metric.key) for metric in metrics.COMPARED}
+        cells |= {f"paper_{metric.key}": line.paper.get(metric.key) for metric in results.compared}
         found = line.found
         gain = (found.mean, found.ci95_low, found.ci95_high, found.p) if found is not None else (None,) * 4
-        table.append(cells | dict(zip(("gain", "gain_low", "gain_high", "p"), gain, strict=True)))
+        cells |= dict(zip(("gain", "gain_low", "gain_high", "p"), gain, strict=True))
+        table.append(cells | {"p_corrected": None if line.tested is None else line.tested.p})
     return str(pd.DataFrame(table, dtype=object).to_csv(index=False, lineterminator="\n"))

@@ -16,12 +16,13 @@ TEXT_ONLY, REFERENCE = "bart", "clipsum"
 
 
 def browser_data(results: Results) -> dict[str, Any]:
-    """Rows with their titles, the seeds, and one entry a video. `gain` is ROUGE-1 of clipsum minus text only, mean over seeds.
+    """Rows with their titles, the seeds, and one entry a video. `gain` is the primary metric of clipsum minus text only, mean
+    over seeds.
 
-    `summaries` and `scores` (ROUGE-1 of that very summary) are `[row][seed]`.
+    `summaries` and `scores` (the primary metric; of a control with several draws, their mean) are `[row][seed]`.
     """
     summaries = results.rows[0].summaries
-    scores = {row.name: row.scores("rouge1") for row in results.rows}
+    scores = {row.name: row.scores(results.primary.key) for row in results.rows}
     means = {name: values.mean(axis=0) for name, values in scores.items()}
     gains = means[REFERENCE] - means[TEXT_ONLY] if {REFERENCE, TEXT_ONLY} <= means.keys() else None
     videos = []

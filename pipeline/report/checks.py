@@ -9,8 +9,9 @@ from pipeline.base.scratch import file_sha256
 from pipeline.report.results import Row, remedy
 from pipeline.scoring import metrics
 from pipeline.scoring.predictions import Summaries
+from pipeline.scoring.record import RowRecord
 
-SHARED = ("study", "scale", "split", "seeds", "signatures")
+SHARED = ("study", "scale", "split", "seeds", "primary", "signatures")
 _TOLERANCE = 0.001  # points between a row's score and the mean of its videos' scores, which are rounded
 
 
@@ -20,7 +21,7 @@ def check_rows(rows: Sequence[Row], predictions: Path) -> None:
     for row in rows:
         _check_together(row, rows[0])
     for row in rows:
-        _check_alone(row, predictions / f"{row.name}.jsonl")
+        check_alone(row, predictions / f"{row.name}.jsonl")
         if row.record.control_of not in (None, *names):
             raise ValueError(f"row {row.name!r}: control of {row.record.control_of!r}, which has no record; evaluate that too")
 
@@ -29,10 +30,10 @@ def check_ablation(row: Row, predictions: Path) -> None:
     """The same for an ablation, which need not be of the table's study: the report calls it outdated then."""
     if row.record.ablation is None:
         raise ValueError(f"ablation of {row.name!r}: its record does not say what it varies; run `make ablations`")
-    _check_alone(row, predictions / f"{row.record.ablation.name}.jsonl")
+    check_alone(row, predictions / f"{row.record.ablation.name}.jsonl")
 
 
-def _check_alone(row: Row, predictions: Path) -> None:
+def check_alone(row: Row, predictions: Path) -> None:
     """Raise `ValueError` where a record contradicts itself or the file of its predictions."""
     record, summaries = row.record, row.summaries
     where, again = f"row {row.name!r}", remedy(row.record)
@@ -40,7 +41,9 @@ def _check_alone(row: Row, predictions: Path) -> None:
         raise ValueError(f"{where}: predictions have seeds {list(summaries.seeds)}, its record {record.seeds}; {again}")
     if len(summaries.videos) != record.n_videos:
         raise ValueError(f"{where}: predictions of {len(summaries.videos)} videos, its record of {record.n_videos}; {again}")
-    if lacking := [metric.key for metric in metrics.METRICS if metric.key not in record.metrics]:
+    if lacking := [
+        metric.key for metric in metrics.METRICS if metric.key not in record.metrics and _can_be_scored(metric, record)
+    ]:
         raise ValueError(f"{where}: its record lacks {', '.join(lacking)}; {again}")
     for name, score in record.metrics.items():
         if set(score.per_seed) != {str(seed) for seed in record.seeds}:
@@ -54,7 +57,7 @@ def _check_per_video(row: Row, where: str, again: str) -> None:
     record, kept = row.record, row.record.per_video
     if (tuple(kept.videos), tuple(kept.seeds)) != (row.summaries.videos, row.summaries.seeds):
         raise ValueError(f"{where}: its scores per video are of other videos or seeds than its predictions; {again}")
-    for metric in metrics.COMPARED:
+    for metric in (known for known in metrics.COMPARED if known.key in record.metrics):
         values = kept.scores.get(metric.key, [])
         if [len(videos) for videos in values] != [len(kept.videos)] * len(kept.seeds):
             raise ValueError(f"{where}: its record lacks scores per video in {metric.key}; {again}")
@@ -80,6 +83,9 @@ def _check_together(row: Row, first: Row) -> None:
             f"row {row.name!r} was made from another corpus than row {first.name!r}; evaluate both again, or delete its files in "
             "metrics/ and predictions/ if dvc.yaml no longer has it"
         )
+    if (mine := row.record.metrics.keys()) != first.record.metrics.keys():
+        odd = ", ".join(sorted(mine ^ first.record.metrics.keys()))
+        raise ValueError(f"row {row.name!r}: it and row {first.name!r} have not the same metrics ({odd}); evaluate both again")
     references, others = _references(row.summaries), _references(first.summaries)
     for video in sorted(references.keys() | others.keys()):
         if (video in references) != (video in others):
@@ -87,6 +93,11 @@ def _check_together(row: Row, first: Row) -> None:
             raise ValueError(f"row {lacking.name!r}: no prediction of video {video!r}, which row {having.name!r} has")
         if references[video] != others[video]:
             raise ValueError(f"row {row.name!r}: the reference of video {video!r} differs from the one in row {first.name!r}")
+
+
+def _can_be_scored(metric: metrics.Metric, record: RowRecord) -> bool:
+    """A metric of entities is left out where nobody knows them, but never if it is the primary one."""
+    return metric.key == record.primary.metric or not isinstance(metric.scorer, metrics.PerVideoEntities)
 
 
 def _references(summaries: Summaries) -> dict[str, str]:

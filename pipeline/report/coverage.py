@@ -60,6 +60,14 @@ class FramesSummary(Counts):
     notes: list[Note] = Field(default_factory=list)
 
 
+class Probes(Part):
+    """`accuracy` in per cent of a linear probe, by encoder, on `test_frames` frames."""
+
+    train_frames: int
+    test_frames: int
+    accuracy: dict[str, float]
+
+
 def read_summary(kind: type[P], path: Path) -> P | None:
     """None if there is no such file."""
     return parse(kind, path) if path.exists() else None

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.report.results import Results, Row
-from pipeline.scoring import metrics
+from pipeline.report.training_description import SHORT
 from pipeline.scoring.metrics import Metric
 from pipeline.scoring.record import Training
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from pipeline.report.ablations import Line
+    from pipeline.report.calibration import Calibration
 
 BLUE, GREY, VERMILION = "#0072B2", "#8C8C8C", "#D55E00"
 SEED_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
@@ -41,9 +42,15 @@ _STYLE: Any = {
 }
 
 
-def draw_all(results: Results, lines: "Sequence[Line]") -> dict[str, str | None]:
+def draw_all(results: Results, lines: "Sequence[Line]", calibration: "Calibration") -> dict[str, str | None]:
     """Every figure by its name, None where there is nothing to draw. A template shows it as `<name>_figure`."""
-    return {"scores": scores_svg(results), "curves": curves_svg(results), "ablations": ablations_svg(lines)}
+    return {
+        "scores": scores_svg(results),
+        "frames_use": frames_use_svg(results),
+        "dose": dose_svg(results, calibration),
+        "curves": curves_svg(results),
+        "ablations": ablations_svg(results, lines),
+    }
 
 
 def scores_svg(results: Results) -> str:
@@ -54,16 +61,72 @@ def scores_svg(results: Results) -> str:
     rows = results.rows
     with rc_context({**_STYLE, "svg.hashsalt": "scores"}):
         figure = Figure(figsize=(11.5, 0.8 + 0.34 * len(rows)), layout="constrained")
-        panels = figure.subplots(1, len(metrics.HEADLINE), sharey=True, squeeze=False)[0]
-        for axes, metric in zip(panels, metrics.HEADLINE, strict=True):
+        panels = figure.subplots(1, len(results.headline), sharey=True, squeeze=False)[0]
+        for axes, metric in zip(panels, results.headline, strict=True):
             _score_panel(axes, rows, metric)
         panels[0].set_yticks(range(len(rows)), [row.title for row in rows])
         panels[0].set_ylim(len(rows) - 0.4, -0.6)
         return _render(figure)
 
 
-def ablations_svg(lines: "Sequence[Line]") -> str | None:
-    """What each ablation costs ClipSum in ROUGE-1, with its interval, beside what the paper says. None without any."""
+def frames_use_svg(results: Results) -> str | None:
+    """For every system that sees frames, its primary metric with its own frames and with another video's. None without any."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    pairs = [(row, other) for row in results.trained if (other := results.find(f"{row.name}_swapped")) is not None]
+    if not pairs:
+        return None
+    key = results.primary.key
+    with rc_context({**_STYLE, "svg.hashsalt": "frames_use"}):
+        figure = Figure(figsize=(7.5, 0.9 + 0.3 * len(pairs)), layout="constrained")
+        axes = figure.subplots()
+        for position, (row, other) in enumerate(pairs):
+            own, swapped = row.record.metrics[key], other.record.metrics[key]
+            axes.plot([own.mean, swapped.mean], [position, position], color=GREY, linewidth=0.8)
+            for score, colour, shift in ((own, BLUE, -0.1), (swapped, VERMILION, 0.1)):
+                axes.plot([score.ci95_low, score.ci95_high], [position + shift] * 2, color=colour, linewidth=2.0)
+                axes.plot([score.mean], [position + shift], "o", color=colour, markersize=5)
+        axes.set_yticks(range(len(pairs)), [row.title for row, _ in pairs])
+        axes.set_ylim(len(pairs) - 0.4, -0.6)
+        axes.set_xlim(0, None)
+        axes.set_xlabel(results.primary.title)
+        axes.tick_params(axis="y", length=0)
+        handles = [
+            Line2D([], [], color=BLUE, marker="o", markersize=5, label="own frames"),
+            Line2D([], [], color=VERMILION, marker="o", markersize=5, label="another video's frames"),
+        ]
+        figure.legend(handles=handles, loc="outside upper right", ncols=2, frameon=False, fontsize=7.5)
+        return _render(figure)
+
+
+def dose_svg(results: Results, calibration: "Calibration") -> str | None:
+    """What the oracle gains from its frames, by how much the text hides. None with fewer than two doses."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    gains, places = calibration.gains, {"none": 0.0, "half": 0.5, "full": 1.0}
+    if len(gains) < 2:
+        return None
+    with rc_context({**_STYLE, "svg.hashsalt": "dose"}):
+        figure = Figure(figsize=(4.6, 2.8), layout="constrained")
+        axes = figure.subplots()
+        margin = results.shared.primary.margin
+        axes.axhspan(-margin, margin, color="#DDDDDD", linewidth=0)
+        axes.plot([places[gain.dose] for gain in gains], [gain.mean for gain in gains], color=BLUE, linewidth=1.0)
+        for gain in gains:
+            axes.plot([places[gain.dose]] * 2, [gain.low, gain.high], color=BLUE, linewidth=2.0)
+            axes.plot([places[gain.dose]], [gain.mean], "o", color=BLUE, markersize=5)
+        axes.set_xticks(list(places.values()), ["everything named", "half of the study's", "the study's own"])
+        axes.set_xlim(-0.15, 1.15)
+        axes.set_xlabel("share of mentions that the text hides (grey: the margin)")
+        axes.set_ylabel(f"gain, {results.primary.short}")
+        return _render(figure)
+
+
+def ablations_svg(results: Results, lines: "Sequence[Line]") -> str | None:
+    """What each ablation costs its row in the primary metric, with its interval, beside what the paper says. None without any."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
@@ -78,22 +141,23 @@ def ablations_svg(lines: "Sequence[Line]") -> str | None:
         for position, (line, found) in enumerate(drawn):
             axes.plot([found.ci95_low, found.ci95_high], [position, position], color=BLUE, linewidth=2.0)
             axes.plot([found.mean], [position], "o", color=BLUE, markersize=5)
-            if line.paper_gain is not None:
+            if line.paper_gain is not None and results.primary.key == "rouge1":
                 axes.plot([line.paper_gain], [position], "D", color=VERMILION, markersize=4)
         axes.set_yticks(range(len(drawn)), [line.ablation.label for line, _ in drawn])
         axes.set_ylim(len(drawn) - 0.4, -0.6)
-        axes.set_xlabel("ROUGE-1 of ClipSum minus that of the ablation: to the right of zero the ablation hurts")
+        axes.set_xlabel(f"{results.primary.title} of the row minus that of the ablation: to the right of zero the ablation hurts")
         axes.tick_params(axis="y", length=0)
         handles = [
             Line2D([], [], color=BLUE, marker="o", markersize=5, label="ours, with its 95 % interval"),
-            Line2D([], [], color=VERMILION, marker="D", markersize=4, linestyle="none", label="the paper's"),
         ]
+        if results.primary.key == "rouge1":
+            handles.append(Line2D([], [], color=VERMILION, marker="D", markersize=4, linestyle="none", label="the paper's"))
         figure.legend(handles=handles, loc="outside upper right", ncols=2, frameon=False, fontsize=7.5)
         return _render(figure)
 
 
 def curves_svg(results: Results) -> str | None:
-    """Loss and validation ROUGE-2 by epoch, a pair of panels per trained row, a line per seed, the same scale for all rows.
+    """Loss and validation score by epoch, a pair of panels per trained row, a line per seed, the same scale for all rows.
 
     None if no row has a history.
     """
@@ -106,7 +170,7 @@ def curves_svg(results: Results) -> str | None:
         return None
     epochs = [epoch for _, training in rows for history in training.history.values() for epoch in history]
     highest_loss = max(max(epoch.train_loss, epoch.val_loss) for epoch in epochs)
-    highest_rouge = max(*(epoch.val_rouge2 for epoch in epochs), 1.0)
+    highest_score = max(*(epoch.val_score for epoch in epochs), 1.0)
     columns = 4  # always, so that few rows are not drawn larger and the legend fits
     bands = -(-len(rows) // columns)
     with rc_context({**_STYLE, "svg.hashsalt": "curves"}):
@@ -119,11 +183,11 @@ def curves_svg(results: Results) -> str | None:
             loss, rouge = panels[2 * band][column], panels[2 * band + 1][column]
             _curve_panels(loss, rouge, row, training)
             loss.set_ylim(0, 1.05 * highest_loss)
-            rouge.set_ylim(0, 1.05 * highest_rouge)
+            rouge.set_ylim(0, 1.05 * highest_score)
             rouge.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             if column == 0:
                 loss.set_ylabel("loss")
-                rouge.set_ylabel("validation R-2")
+                rouge.set_ylabel(f"validation {SHORT[rows[0][1].select]}")
         _legend(figure, rows)
         return _render(figure)
 
@@ -147,10 +211,10 @@ def _curve_panels(loss: "Axes", rouge: "Axes", row: Row, training: Training) -> 
         steps = [epoch.epoch for epoch in epochs]
         loss.plot(steps, [epoch.train_loss for epoch in epochs], color=colour, linewidth=0.9, linestyle=(0, (3, 1.5)))
         loss.plot(steps, [epoch.val_loss for epoch in epochs], color=colour, linewidth=1.1)
-        rouge.plot(steps, [epoch.val_rouge2 for epoch in epochs], color=colour, linewidth=1.1)
+        rouge.plot(steps, [epoch.val_score for epoch in epochs], color=colour, linewidth=1.1)
         if seed in training.selection:
             best = training.selection[seed]
-            rouge.plot([best.best_epoch], [best.val_rouge2], marker="o", markersize=4, color=colour)
+            rouge.plot([best.best_epoch], [best.val_score], marker="o", markersize=4, color=colour)
     for axes in (loss, rouge):
         axes.set_visible(True)
     loss.set_title(row.title, fontsize=9, loc="left")
@@ -166,7 +230,7 @@ def _legend(figure: "Figure", rows: "Sequence[tuple[Row, Training]]") -> None:
     handles = [Line2D([], [], color=colour, label=f"seed {seed}") for seed, colour in seeds.items()]
     handles += [
         Line2D([], [], color=_INK, linestyle=(0, (3, 1.5)), linewidth=0.9, label="training loss"),
-        Line2D([], [], color=_INK, label="validation loss, validation R-2"),
+        Line2D([], [], color=_INK, label="validation loss and score"),
         Line2D([], [], color=_INK, linestyle="none", marker="o", markersize=4, label="chosen epoch"),
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=len(handles), frameon=False, fontsize=7.5)

@@ -1,20 +1,23 @@
 """Reading the results: every record with its predictions, checked against each other, and the optional files beside them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.base.files import read_json
 from pipeline.base.paths import COSTS, METRICS, PREDICTIONS, STORYBOARDS
-from pipeline.report.checks import check_ablation, check_rows
+from pipeline.evaluation.repeats import HALF
+from pipeline.report.checks import check_ablation, check_alone, check_rows
 from pipeline.report.costs import read_costs
-from pipeline.report.coverage import CorpusSummary, FramesSummary, read_summary
+from pipeline.report.coverage import CorpusSummary, FramesSummary, Probes, read_summary
 from pipeline.report.paper import SYSTEMS
 from pipeline.report.results import Results, Row, remedy
 from pipeline.scoring.predictions import Summaries, read_predictions
 from pipeline.scoring.record import RowRecord, read_record
 
-ROW_ORDER = tuple(SYSTEMS)
-ABLATIONS = "ablations"  # the folder of their records and predictions
+ROW_ORDER = (*SYSTEMS, "vit_labels", "oracle", "oracle_named")
+ABLATIONS, EVIDENCE = "ablations", "evidence"  # the folders of their records and predictions
+_DOSED = ("corpus", "seen")  # what another dose changes
 
 
 def load_results(root: Path = Path()) -> Results:
@@ -27,15 +30,39 @@ def load_results(root: Path = Path()) -> Results:
     ablations = tuple(_read_rows(root / METRICS / ABLATIONS, root / PREDICTIONS / ABLATIONS))
     for ablation in ablations:
         check_ablation(ablation, root / PREDICTIONS / ABLATIONS)
+    repeated = _read_rows(root / METRICS / EVIDENCE, root / PREDICTIONS / EVIDENCE)
+    for row in repeated:
+        check_alone(row, root / PREDICTIONS / EVIDENCE / f"{row.name}.jsonl")
     storyboards, sources = (root / STORYBOARDS, root / METRICS / "sources.json")
     return Results(
         rows=rows,
         ablations=ablations,
+        evidence={row.name: row for row in repeated if _repeats(row, rows)},
+        probes=read_summary(Probes, root / METRICS / "probes.json"),
         corpus=read_summary(CorpusSummary, root / METRICS / "corpus.json"),
         frames=read_summary(FramesSummary, root / METRICS / "frames.json"),
         storyboards=read_json(storyboards) if storyboards.exists() else None,
         costs=read_costs(root / COSTS),
         sources=read_json(sources) if sources.exists() else {},
+    )
+
+
+def _repeats(repeated: Row, rows: Sequence[Row]) -> bool:
+    """Whether a row is one of the table's own, run again: made of the same, but for what a dose changes. If not, it is left
+    out.
+    """
+    name, dosed = repeated.name.replace(f"_{HALF}", ""), f"_{HALF}" in repeated.name
+    base = next((row for row in rows if row.name == name), None)
+    if base is None:
+        return False
+    mine, theirs = base.record, repeated.record
+    parts = {"code", "text_model", "encoder"} | (set() if dosed else set(_DOSED))
+    return (
+        all(getattr(mine, key) == getattr(theirs, key) for key in ("study", "scale", "split", "encoder", "tuning", "signatures"))
+        and all(mine.made_from.get(part) == theirs.made_from.get(part) for part in parts)
+        and (None if mine.training is None else mine.training.settings)
+        == (None if theirs.training is None else theirs.training.settings)
+        and (base.summaries.videos, base.summaries.references) == (repeated.summaries.videos, repeated.summaries.references)
     )
 
 

@@ -13,17 +13,26 @@ from markupsafe import Markup
 from pipeline.base.params import Chosen
 from pipeline.base.templates import render
 from pipeline.report import ablations, browser, costs, tables, text, training_description
-from pipeline.report.claims import MARGIN, claims
-from pipeline.report.evidence import controls_not_run, frames_use, gather_evidence, headline
+from pipeline.report.calibration import Calibration
+from pipeline.report.claims import claims
+from pipeline.report.evidence import Evidence, frames_use, headline
+from pipeline.report.families import family_of
+from pipeline.report.paper import METRICS as PAPER_METRICS
 from pipeline.report.results import Results, Row
-from pipeline.scoring import metrics
 
 WITHOUT_SCRIPT = 6  # videos shown to readers without JavaScript
 SCRIPT = Path(__file__).parent / "templates" / "browser.js"
 
 
 def render_page(
-    results: Results, lines: Sequence[ablations.Line], drawn: Mapping[str, str | None], *, resamples: int, chosen: Chosen
+    results: Results,
+    lines: Sequence[ablations.Line],
+    evidence: Evidence,
+    calibration: Calibration,
+    drawn: Mapping[str, str | None],
+    *,
+    resamples: int,
+    chosen: Chosen,
 ) -> str:
     """`drawn` has the figures by name, as SVG; `chosen` says how settings were chosen."""
     page = render(
@@ -36,7 +45,7 @@ def render_page(
         number=text.number,
         resamples=resamples,
         **_tables(results, lines),
-        **_conclusions(results, lines, resamples=resamples),
+        **_conclusions(results, lines, evidence, calibration, resamples=resamples),
         **_figures(drawn),
         **_data(results),
         **_browser(results),
@@ -50,34 +59,55 @@ def render_page(
 
 def _tables(results: Results, lines: Sequence[ablations.Line]) -> dict[str, Any]:
     return {
-        "headline_metrics": metrics.HEADLINE,
+        "headline_metrics": results.headline,
+        "paper_metrics": PAPER_METRICS,
+        "primary": results.primary,
         "sizes": tables.SIZES,
         "systems": [_system(entry) for entry in results.in_order],
         "table_caption": tables.caption(results),
         "scale_caption": text.sentences("scale", shared=results.shared),
         "paper_caption": text.sentences("paper"),
         "signature_lines": tables.signature_lines(results),
-        "signatures": [(metric.title, results.shared.signatures[metric.key]) for metric in metrics.METRICS],
+        "signatures": [(metric.title, results.shared.signatures[metric.key]) for metric in results.scored],
         "conventions": _cells(tables.conventions_table(results)),
         "conventions_caption": text.sentences("conventions"),
-        "ablations": _cells(ablations.ablation_table(lines)),
+        "ablations": _cells(ablations.ablation_table(results, lines)),
         "ablations_caption": ablations.ablation_caption(results, lines),
         "costs": _cells(costs.cost_table(results)),
         "costs_caption": costs.cost_caption(results),
     }
 
 
-def _conclusions(results: Results, lines: Sequence[ablations.Line], *, resamples: int) -> dict[str, Any]:
-    evidence = gather_evidence(results, resamples=resamples)
+def _conclusions(
+    results: Results, lines: Sequence[ablations.Line], evidence: Evidence, calibration: Calibration, *, resamples: int
+) -> dict[str, Any]:
     return {
         "headline": headline(results, resamples=resamples),
-        "claims": claims(results, evidence, lines, resamples=resamples),
-        "margin": f"{MARGIN:g}",
+        "calibration": calibration,
+        "calibration_sentences": tables.calibration_sentences(results, calibration),
+        "claims": claims(results, evidence, lines, calibrated=calibration.calibrated),
+        "margin": f"{results.shared.primary.margin:g}",
         "frames_use": frames_use(results, evidence),
-        "controls_not_run": controls_not_run(results),
-        "compared_metrics": metrics.COMPARED,
-        "differences": [(row, evidence.tested[row.name]) for row in results.rows if row.name in evidence.tested],
+        "looks": list(training_description.looks(results)),
+        "probes": results.probes,
+        "compared_metrics": results.compared,
+        "families": [(family, _differences(results, evidence, family)) for family in _families(evidence)],
+        "decisive": sorted(results.evidence),
     }
+
+
+def _families(evidence: Evidence) -> list[str]:
+    """Names of the families that have a member, in the order of their list."""
+    return list(dict.fromkeys(family_of(pair) for pair in evidence.tested[evidence.primary]))
+
+
+def _differences(results: Results, evidence: Evidence, family: str) -> list[dict[str, Any]]:
+    titles = {row.name: row.title for row in results.rows}
+    return [
+        {"a": titles[a], "b": titles[b], "tested": {metric: evidence.tested[metric][a, b] for metric in evidence.tested}}
+        for a, b in evidence.tested[evidence.primary]
+        if family_of((a, b)) == family
+    ]
 
 
 def _figures(drawn: Mapping[str, str | None]) -> dict[str, Markup | None]:

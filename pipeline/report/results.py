@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.report.coverage import CorpusSummary, FramesSummary
+from pipeline.base.encoder_names import ORACLE
+from pipeline.report.coverage import CorpusSummary, FramesSummary, Probes
 from pipeline.report.paper import SYSTEMS
+from pipeline.scoring.metrics import METRICS, Metric
 from pipeline.scoring.predictions import Summaries
 from pipeline.scoring.record import Cost, RowRecord
 from pipeline.scoring.statistics import Floats
@@ -26,6 +28,11 @@ class Row:
     def title(self) -> str:
         return self.record.title
 
+    @property
+    def is_calibration(self) -> bool:
+        """Whether it sees the truth: it calibrates the study and competes with nobody."""
+        return self.record.encoder == ORACLE
+
     def scores(self, metric: str) -> Floats:
         """A compared metric of every summary, `[seeds, videos]`."""
         values: Floats = np.array(self.record.per_video.scores[metric], dtype=np.float64)
@@ -34,13 +41,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Results:
-    """All rows in table order, and the ablations of `clipsum`. Optional parts are None, or empty, where their file is absent.
+    """All rows in table order, and the ablations. Optional parts are None, or empty, where their file is absent.
 
+    `evidence` has rows that were run again with more seeds or at another dose, by name; only those that belong to these rows.
     `sources` holds the text that was summarised, by video; `costs` what this machine has measured, by row.
     """
 
     rows: tuple[Row, ...]
     ablations: tuple[Row, ...]
+    evidence: dict[str, Row]
+    probes: Probes | None
     corpus: CorpusSummary | None
     frames: FramesSummary | None
     storyboards: dict[str, list[str]] | None
@@ -51,6 +61,35 @@ class Results:
     def shared(self) -> RowRecord:
         """Any record, for what all rows have in common: study, scale, split, number of videos, seeds, signatures."""
         return self.rows[0].record
+
+    @property
+    def scored(self) -> tuple[Metric, ...]:
+        """The metrics that these rows have: all, but for those that need what nobody knows."""
+        return tuple(metric for metric in METRICS if metric.key in self.shared.metrics)
+
+    @property
+    def headline(self) -> tuple[Metric, ...]:
+        """Columns of the main table, the primary metric first."""
+        columns = [metric for metric in self.scored if metric.headline or metric.key == self.primary.key]
+        return tuple(sorted(columns, key=lambda metric: metric.key != self.primary.key))
+
+    @property
+    def compared(self) -> tuple[Metric, ...]:
+        """Metrics by which rows are tested against each other, the primary one first."""
+        return tuple(sorted((m for m in self.scored if m.compared), key=lambda metric: metric.key != self.primary.key))
+
+    @property
+    def primary(self) -> Metric:
+        return next(metric for metric in METRICS if metric.key == self.shared.primary.metric)
+
+    def strongest(self, a: str, b: str) -> tuple[Row, Row]:
+        """Two rows to compare, each with the most seeds there are; a control goes with the checkpoints of its system."""
+        first, second = self.find(a), self.find(b)
+        assert first is not None and second is not None, (a, b)
+        if b == f"{a}_{second.record.frames}" and second.record.control_of == a:
+            both = (self.evidence.get(a), self.evidence.get(b))
+            return (both[0], both[1]) if both[0] is not None and both[1] is not None else (first, second)
+        return self.evidence.get(a, first), self.evidence.get(b, second)
 
     @property
     def trained(self) -> tuple[Row, ...]:
@@ -83,6 +122,14 @@ def remedy(record: RowRecord) -> str:
     """What to run to have the record and its predictions made anew."""
     if record.ablation is not None:
         return "run `make ablations`"
-    stages = {"floor": "floors", "control": f"control@{record.row}"}
-    evaluation = f"evaluate@{record.row}"
-    return f"run `dvc repro {stages.get(record.kind, evaluation)}`"
+    if record.kind == "floor":
+        return "run `dvc repro floors`"
+    row = record.control_of or record.row
+    stage = (
+        "control"
+        if record.kind == "control" and record.frames != "swapped"
+        else "evaluate"
+        if record.encoder
+        else "evaluate_text"
+    )
+    return f"run `dvc repro {stage}@{row}`"

@@ -4,20 +4,36 @@ Nothing here differs from run to run: times and memory stand in `pipeline.report
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from pipeline.base.templates import render
+from pipeline.report.calibration import Calibration
 from pipeline.report.paper import METRICS as PAPER_METRICS
 from pipeline.report.paper import SYSTEMS, paper_figures
 from pipeline.report.results import Results, Row
-from pipeline.report.text import NO_VALUE, NOT_RUN, as_latex, as_markdown, as_text, interval, latex_text, sentences, with_interval
-from pipeline.scoring import metrics
+from pipeline.report.text import (
+    NO_VALUE,
+    NOT_RUN,
+    as_latex,
+    as_markdown,
+    as_text,
+    interval,
+    latex_text,
+    number,
+    p_text,
+    sentences,
+    signed,
+    with_interval,
+)
+from pipeline.scoring.metrics import Metric
 from pipeline.scoring.record import RowRecord
 
 SIZES = ("Parameters (M)", "Trained (M)")
-PAPERS_COLUMN = "R-1 of the paper"
+PAPERS_COLUMN, SWAPPED_COLUMN = "R-1 of the paper", "Another video's frames"
+SWAPPED = "swapped"
 _DESCRIBED = ("row", "title", "kind", "encoder", "feature_width")
 
 
@@ -36,9 +52,9 @@ def system_cells(entry: Row | str) -> dict[str, str]:
 
 
 def paper_cells(entry: Row | str) -> dict[str, str]:
-    """The paper's figure for each headline metric, or a dash."""
+    """The paper's figure for each of its metrics, or a dash."""
     figures = paper_figures_of(entry)
-    return {metric.key: f"{figures[metric.key]:.1f}" if metric.key in figures else NO_VALUE for metric in metrics.HEADLINE}
+    return {metric: f"{figures[metric]:.1f}" if metric in figures else NO_VALUE for metric in PAPER_METRICS}
 
 
 def paper_figures_of(entry: Row | str) -> dict[str, float]:
@@ -54,24 +70,36 @@ def main_table(results: Results) -> pd.DataFrame:
     for entry in results.in_order:
         system, paper = system_cells(entry), paper_cells(entry)
         sizes = {name: system.pop(name) for name in SIZES}
-        for metric in metrics.HEADLINE:
-            ours = NOT_RUN if isinstance(entry, str) else with_interval(entry.record.metrics[metric.key])
-            system |= {metric.short: ours, f"{metric.short} paper": paper[metric.key]}
+        for metric in results.headline:
+            system[metric.short] = NOT_RUN if isinstance(entry, str) else with_interval(entry.record.metrics[metric.key])
+            if metric.key in PAPER_METRICS:
+                system[f"{metric.short} paper"] = paper[metric.key]
         lines.append(system | sizes)
     return pd.DataFrame(lines)
 
 
 def summary_table(results: Results) -> pd.DataFrame:
-    """The six columns of README.md: narrow enough for the page of a code host."""
+    """The columns of README.md: narrow enough for the page of a code host. Another video's frames are a column, not a line."""
     lines = []
     for entry in results.in_order:
+        if not isinstance(entry, str) and entry.record.frames == SWAPPED:
+            continue
         system = system_cells(entry)
         cells = {"System": system["System"], "Encoder": system["Encoder"]}
-        for metric in metrics.HEADLINE[:3]:
-            score = None if isinstance(entry, str) else entry.record.metrics[metric.key]
-            cells[metric.short] = NOT_RUN if score is None else f"{score.mean:.1f} {interval(score)}"
+        for metric in results.headline[:2]:
+            cells[metric.short] = _with_interval(entry, metric)
+            if metric == results.primary:
+                swapped = None if isinstance(entry, str) else results.find(f"{entry.name}_{SWAPPED}")
+                cells[SWAPPED_COLUMN] = NO_VALUE if swapped is None else _with_interval(swapped, metric)
         lines.append(cells | {PAPERS_COLUMN: paper_cells(entry)["rouge1"]})
     return pd.DataFrame(lines)
+
+
+def _with_interval(entry: Row | str, metric: Metric) -> str:
+    if isinstance(entry, str):
+        return NOT_RUN
+    score = entry.record.metrics[metric.key]
+    return f"{score.mean:.1f} {interval(score)}"
 
 
 def conventions_table(results: Results) -> pd.DataFrame:
@@ -79,7 +107,7 @@ def conventions_table(results: Results) -> pd.DataFrame:
     lines = []
     for entry in results.in_order:
         cells = {"System": system_cells(entry)["System"]}
-        for metric in metrics.METRICS:
+        for metric in results.scored:
             cells[metric.short] = NOT_RUN if isinstance(entry, str) else f"{entry.record.metrics[metric.key].mean:.1f}"
         lines.append(cells)
     return pd.DataFrame(lines)
@@ -92,7 +120,7 @@ def caption(results: Results) -> str:
 
 def signature_lines(results: Results) -> list[str]:
     """The signatures of the metrics in the table: package, version, flags."""
-    return [f"{metric.short}: {results.shared.signatures[metric.key]}." for metric in metrics.HEADLINE]
+    return [f"{metric.short}: {results.shared.signatures[metric.key]}." for metric in results.headline]
 
 
 def markdown(results: Results) -> str:
@@ -100,9 +128,16 @@ def markdown(results: Results) -> str:
     return f"{as_markdown(main_table(results))}\n\n{caption(results)}\n\n{listed}\n"
 
 
-def summary_markdown(results: Results) -> str:
-    below = sentences("summary", shared=results.shared, not_run=_titles_not_run(results))
+def summary_markdown(results: Results, calibration: Calibration) -> str:
+    below = sentences("summary", shared=results.shared, primary=results.primary, not_run=_titles_not_run(results))
+    below += f"\n\n{calibration_sentences(results, calibration)}"
     return f"{as_markdown(summary_table(results))}\n\n{below}\n"
+
+
+def calibration_sentences(results: Results, calibration: Calibration) -> str:
+    """Whether the study can tell, and by which figures."""
+    values = {"calibration": calibration, "shared": results.shared, "primary": results.primary}
+    return sentences("calibration", **values, signed=signed, number=number, p_text=p_text)
 
 
 def conventions_markdown(results: Results) -> str:
@@ -111,7 +146,7 @@ def conventions_markdown(results: Results) -> str:
 
 def plain_text(results: Results) -> str:
     """A compact table for the terminal."""
-    columns = ["System", "Encoder", *(metric.short for metric in metrics.HEADLINE[:3])]
+    columns = ["System", "Encoder", *(metric.short for metric in results.headline[:3])]
     return f"{as_text(main_table(results)[columns])}\n{sentences('terminal', shared=results.shared)}\n"
 
 
@@ -134,7 +169,7 @@ def latex(results: Results) -> str:
 
 def comma_separated(results: Results) -> str:
     """Every metric of every row, unrounded: `<metric>`, `_std`, `_low`, `_high`; the paper's as `paper_<metric>`."""
-    records = [_record(entry) for entry in results.in_order]
+    records = [_record(entry, results.scored) for entry in results.in_order]
     columns = list(next(record for record in records if record["status"] == "run"))
     return str(pd.DataFrame(records, columns=columns, dtype=object).to_csv(index=False, lineterminator="\n"))
 
@@ -142,7 +177,7 @@ def comma_separated(results: Results) -> str:
 def headline_scores(results: Results) -> str:
     """A few means per row as JSON: what `dvc metrics diff` and `dvc exp show` compare."""
     scores = {
-        row.name: {metric.key: round(row.record.metrics[metric.key].mean, 4) for metric in metrics.COMPARED}
+        row.name: {metric.key: round(row.record.metrics[metric.key].mean, 4) for metric in results.compared}
         for row in results.rows
     }
     return json.dumps(scores, indent=2) + "\n"
@@ -150,7 +185,7 @@ def headline_scores(results: Results) -> str:
 
 def curves(results: Results) -> str:
     """One line per row, seed and epoch as CSV: what `dvc plots` draws. Controls are not trained and have none."""
-    columns = ["row", "seed", "epoch", "train_loss", "val_loss", "val_rouge2"]
+    columns = ["row", "seed", "epoch", "train_loss", "val_loss", "val_score"]
     lines = [
         {"row": row.name, "seed": seed} | epoch.model_dump(include=set(columns))
         for row in results.trained
@@ -158,7 +193,7 @@ def curves(results: Results) -> str:
         for seed, history in row.record.training.history.items()
         for epoch in history
     ]
-    table = pd.DataFrame(lines, columns=columns).round({"train_loss": 6, "val_loss": 6, "val_rouge2": 4})
+    table = pd.DataFrame(lines, columns=columns).round({"train_loss": 6, "val_loss": 6, "val_score": 4})
     return str(table.to_csv(index=False, lineterminator="\n"))
 
 
@@ -174,14 +209,14 @@ def _sizes(record: RowRecord) -> dict[str, str]:
     return dict(zip(SIZES, sizes, strict=True))
 
 
-def _record(entry: Row | str) -> dict[str, Any]:
+def _record(entry: Row | str, scored: Sequence[Metric]) -> dict[str, Any]:
     papers = {f"paper_{metric}": figure for metric, figure in paper_figures_of(entry).items()}
     if isinstance(entry, str):
         return {"row": entry, "title": SYSTEMS[entry], "kind": "system", "status": NOT_RUN} | papers
     record = entry.record
     cells: dict[str, Any] = {key: getattr(record, key) for key in _DESCRIBED} | {"n": record.n_videos, "split": record.split}
     cells["seeds"] = " ".join(str(seed) for seed in record.seeds)
-    for metric in metrics.METRICS:
+    for metric in scored:
         score = record.metrics[metric.key]
         parts = {"": score.mean, "_std": score.std, "_low": score.ci95_low, "_high": score.ci95_high}
         cells |= {f"{metric.key}{part}": value for part, value in parts.items()}

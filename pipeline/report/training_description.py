@@ -3,13 +3,15 @@
 The words stand in `templates/sections/training_details.html.jinja`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pipeline.report.results import Results, Row
-from pipeline.scoring.record import Training
+from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.record import Look, Training
 
 T = TypeVar("T")
+SHORT = {metric.key: metric.short for metric in METRICS}
 
 
 def training_details(results: Results) -> list[dict[str, Any]]:
@@ -32,8 +34,27 @@ def chosen_epochs(results: Results) -> Iterator[dict[str, Any]]:
                     "seed": seed,
                     "epochs": len(history),
                     "best": training.selection.get(seed),
-                    "test": row.record.metrics["rouge2"].per_seed[seed].mean,
+                    "test": row.record.metrics[training.select].per_seed[seed].mean,
                 }
+
+
+def looks(results: Results) -> Iterator[dict[str, Any]]:
+    """A line a trained row: could it look? Means over seeds of what was measured on validation videos before training and
+    after.
+    """
+    for row in results.trained:
+        if row.record.training is not None and row.record.training.looks:
+            measured = list(row.record.training.looks.values())
+            yield {"title": row.title} | {
+                f"{name}_{when}": _mean([getattr(seed[when], name) for seed in measured])
+                for name in Look.model_fields
+                for when in ("before", "after")
+            }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def untrained(results: Results) -> list[str]:
@@ -58,8 +79,9 @@ def _details(row: Row, training: Training) -> dict[str, Any]:
         "warmup_epochs": settings.get("finetune.warmup_epochs", 0),
         "epochs": [len(epochs) for epochs in history.values()],
         "best_epochs": [choice.best_epoch for choice in selection.values()],
-        "best_rouge2": [choice.val_rouge2 for choice in selection.values()],
-        "curves": {seed: [epoch.val_rouge2 for epoch in epochs] for seed, epochs in history.items()},
+        "select": SHORT[training.select],
+        "best_scores": [choice.val_score for choice in selection.values()],
+        "curves": {seed: [epoch.val_score for epoch in epochs] for seed, epochs in history.items()},
     }
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 from pipeline.base.files import write_json, write_text
 from pipeline.base.params import Chosen
 from pipeline.report import ablations, costs, figures, tables
+from pipeline.report.calibration import calibrate
+from pipeline.report.evidence import gather_evidence
 from pipeline.report.load import load_results
 from pipeline.report.page import render_page
 from pipeline.report.results import Results
@@ -34,20 +36,22 @@ def write_report(out: Path, *, resamples: int, chosen: Chosen, root: Path = Path
 def _render(results: Results, *, resamples: int, chosen: Chosen) -> dict[str, str]:
     """Every file by its name in the folder."""
     lines = ablations.ablation_lines(results, resamples=resamples)
-    drawn = figures.draw_all(results, lines)
+    evidence = gather_evidence(results, resamples=resamples)
+    calibration = calibrate(results, evidence, resamples=resamples)
+    drawn = figures.draw_all(results, lines, calibration)
     files = {
         "table.md": tables.markdown(results),
         "table.csv": tables.comma_separated(results),
         "table.tex": tables.latex(results),
         "table.txt": tables.plain_text(results),
-        "summary.md": tables.summary_markdown(results),
+        "summary.md": tables.summary_markdown(results, calibration),
         "conventions.md": tables.conventions_markdown(results),
         "ablations.md": ablations.ablation_markdown(results, lines),
-        "ablations.csv": ablations.ablation_csv(lines),
+        "ablations.csv": ablations.ablation_csv(results, lines),
         "scores.json": tables.headline_scores(results),
         "curves.csv": tables.curves(results),
         COSTS: costs.cost_markdown(results) if results.costs else None,
         **{f"{FIGURES}/{name}.svg": svg for name, svg in drawn.items()},
-        "index.html": render_page(results, lines, drawn, resamples=resamples, chosen=chosen),
+        "index.html": render_page(results, lines, evidence, calibration, drawn, resamples=resamples, chosen=chosen),
     }
     return {name: text for name, text in files.items() if text is not None}

@@ -16,8 +16,9 @@ from pipeline.base.files import write_json_lines
 from pipeline.base.params import Params
 from pipeline.base.paths import metrics_file, predictions_file
 from pipeline.base.scratch import file_sha256
+from pipeline.scoring.entity import Entities
 from pipeline.scoring.metrics import signatures
-from pipeline.scoring.record import Parameters, RowRecord, write_record
+from pipeline.scoring.record import Judged, Parameters, RowRecord, write_record
 from pipeline.scoring.score import score_file
 
 FLOORS = {
@@ -27,7 +28,7 @@ FLOORS = {
 }
 
 
-def score_floor(name: str, train: pd.DataFrame, test: pd.DataFrame, params: Params) -> RowRecord:
+def score_floor(name: str, train: pd.DataFrame, test: pd.DataFrame, params: Params, *, entities: Entities | None) -> RowRecord:
     """Write predictions and record of one floor. Both frames are as `pipeline.corpus.table.usable_videos` gives them."""
     study = params.current
     lines: list[dict[str, Any]] = [
@@ -39,7 +40,7 @@ def score_floor(name: str, train: pd.DataFrame, test: pd.DataFrame, params: Para
     ]
     path = predictions_file(name)
     write_json_lines(path, lines)
-    scores, per_video = score_file(name, resamples=study.bootstrap_resamples)
+    scores, per_video = score_file(name, resamples=study.bootstrap_resamples, entities=entities)
     record = RowRecord(
         row=name,
         title=FLOORS[name],
@@ -58,6 +59,7 @@ def score_floor(name: str, train: pd.DataFrame, test: pd.DataFrame, params: Para
         feature_width=None,
         parameters=Parameters(trainable=0, total=0),
         truncated={},
+        primary=Judged(**study.primary.model_dump()),
         metrics=scores,
         signatures=signatures(),
         per_video=per_video,

@@ -10,7 +10,11 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 from pipeline.scoring.bleu import bleu_statistics, corpus_bleu
+from pipeline.scoring.content import content_f1
+from pipeline.scoring.entity import Entities, entity_f1
 from pipeline.scoring.meteor import meteor
 from pipeline.scoring.rouge import rouge
 from pipeline.scoring.statistics import Floats
@@ -24,6 +28,13 @@ class PerVideo:
 
 
 @dataclass(frozen=True)
+class PerVideoEntities:
+    """`score` gives one figure for each prediction, from the entities of its video; there is none where nobody knows them."""
+
+    score: Callable[[Sequence[str], Sequence[str], Entities], list[float]]
+
+
+@dataclass(frozen=True)
 class OverCorpus:
     """`statistics` gives numbers per video `[V, K]`; `combine` turns their sum `[..., K]` into a figure."""
 
@@ -33,7 +44,8 @@ class OverCorpus:
 
 @dataclass(frozen=True)
 class Metric:
-    """`flags` is what makes figures comparable, with `{version}` of `package`; `card` says in words what is measured.
+    """`flags` is what makes figures comparable, with `{version}` of `package` (empty: own code); `card` says in words what is
+    measured.
 
     `headline`: a column of the main table. `compared`: rows are tested against each other by it, video by video.
     """
@@ -42,7 +54,7 @@ class Metric:
     title: str
     short: str
     card: str
-    scorer: PerVideo | OverCorpus
+    scorer: PerVideo | PerVideoEntities | OverCorpus
     package: str
     flags: str
     headline: bool = False
@@ -51,7 +63,7 @@ class Metric:
     @property
     def signature(self) -> str:
         """Package, version and flags, as one line."""
-        return self.flags.format(version=version(self.package))
+        return self.flags.format(version=version(self.package)) if self.package else self.flags
 
 
 def _rouge(kind: str, card: str, *, whitespace: bool, stem: bool) -> Metric:
@@ -92,6 +104,27 @@ _ROUGE = {
     "Lsum": "F1 of the union of the longest common subsequences per reference sentence",
 }
 METRICS: tuple[Metric, ...] = (
+    Metric(
+        key="entity_f1",
+        title="Entity F1",
+        short="Entity F1",
+        card="F1 of the set of entities (ingredients) that a summary names, against those of the video",
+        scorer=PerVideoEntities(entity_f1),
+        package="",
+        flags="own code, version 1 | whole words, longest first, plurals count as singulars, lower case | mean over videos",
+        headline=True,
+        compared=True,
+    ),
+    Metric(
+        key="content_f1",
+        title="Content F1",
+        short="Content F1",
+        card="F1 of content words aligned one to one, equal or with the same stem; no function words, no catchphrases, no order",
+        scorer=PerVideo(content_f1),
+        package="nltk",
+        flags="own code, version 1, Porter stemmer of nltk {version} | lower case, runs of a-z and 0-9 | mean over videos",
+        compared=True,
+    ),
     *(_rouge(kind, card, whitespace=False, stem=stem) for stem in (False, True) for kind, card in _ROUGE.items()),
     *(_rouge(kind, _ROUGE[kind], whitespace=True, stem=stem) for stem in (False, True) for kind in ("1", "2", "L")),
     *(_bleu(order) for order in (1, 2, 3, 4)),
@@ -111,6 +144,24 @@ METRICS: tuple[Metric, ...] = (
 )
 HEADLINE = tuple(metric for metric in METRICS if metric.headline)
 COMPARED = tuple(metric for metric in METRICS if metric.compared)
+
+
+def validation_score(
+    metric: str, predictions: Sequence[str], references: Sequence[str], *, videos: Sequence[str], entities: Entities | None
+) -> float:
+    """The mean over videos of a compared metric, by which training selects its epoch.
+
+    Raises `ValueError` if the metric needs entities that the dataset does not have.
+    """
+    scorer = next(known.scorer for known in COMPARED if known.key == metric)
+    if isinstance(scorer, PerVideoEntities):
+        if entities is None:
+            raise ValueError(
+                f"metric {metric!r}: not every video of the split has entities; see dataset.entities, or choose another"
+            )
+        return float(np.mean(scorer.score(predictions, videos, entities)))
+    assert isinstance(scorer, PerVideo), f"{metric} has no figure for each video"
+    return float(np.mean(scorer.score(predictions, references)))
 
 
 def signatures() -> dict[str, str]:

@@ -47,15 +47,36 @@ class Parameters(Block):
 
 
 class Selection(Block):
+    """`val_score` is in the metric by which the epoch was chosen."""
+
     best_epoch: int
-    val_rouge2: float
+    val_score: float
+
+
+class Judged(Block):
+    """The study's primary metric, and the difference in it that does not matter."""
+
+    metric: str
+    margin: float
+
+
+class Look(Block):
+    """Whether a system could look, on validation videos: before training (new layers random) and after.
+
+    `loss` is the cross-entropy per token. For systems with attention over frames, `entropy` is that of the weights over its
+    largest value, 1 if every frame counts alike, and `update` the length of what fusion adds over that of the text's state.
+    """
+
+    loss: float
+    entropy: float | None
+    update: float | None
 
 
 class Epoch(Block):
     epoch: int
     train_loss: float
     val_loss: float
-    val_rouge2: float
+    val_score: float
     lr: float
     lr_new: float | None = None
     lr_image_encoder: float | None = None
@@ -70,8 +91,13 @@ class Optimised(Block):
 
 
 class Training(Block):
-    """How a row was trained. Keys of `selection` and `history` are seeds; `settings` are the parameters that decided it."""
+    """How a row was trained. Keys of `selection`, `history` and `looks` are seeds; `settings` are the parameters that decided it.
 
+    `select` is the metric by which the epoch was chosen; `looks` has what was measured `before` training and `after`.
+    """
+
+    select: str
+    looks: dict[str, dict[str, Look]]
     selection: dict[str, Selection]
     history: dict[str, Annotated[list[Epoch], Field(min_length=1)]]
     settings: dict[str, Any]
@@ -108,6 +134,7 @@ class RowRecord(Block):
     feature_width: int | None
     parameters: Parameters
     truncated: dict[str, int]
+    primary: Judged
     metrics: dict[str, Score]
     signatures: dict[str, str]
     per_video: VideoScores

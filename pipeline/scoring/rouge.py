@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
@@ -22,13 +20,6 @@ def rouge(
         predictions, references = [split_sentences(text) for text in predictions], [split_sentences(text) for text in references]
     pairs = zip(references, predictions, strict=True)
     return [100 * float(scorer.score(reference, prediction)[kind].fmeasure) for reference, prediction in pairs]
-
-
-def rouge2_f1(predictions: Sequence[str], references: Sequence[str]) -> float:
-    """Mean ROUGE-2 F1 without stemming, by which training selects its epoch."""
-    if not predictions or len(predictions) != len(references):
-        raise ValueError(f"ROUGE-2 needs as many predictions as references, not {len(predictions)} and {len(references)}")
-    return float(np.mean(rouge("rouge2", predictions, references)))
 
 
 def split_sentences(text: str) -> str:

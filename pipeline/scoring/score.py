@@ -9,7 +9,8 @@ from pipeline.base.code import code_digest
 from pipeline.base.files import read_json, write_json
 from pipeline.base.paths import predictions_file
 from pipeline.base.scratch import file_sha256, fingerprint, keep_only, scratch_folder
-from pipeline.scoring.metrics import METRICS, OverCorpus, PerVideo, signatures
+from pipeline.scoring.entity import Entities
+from pipeline.scoring.metrics import METRICS, OverCorpus, PerVideo, PerVideoEntities, signatures
 from pipeline.scoring.predictions import Summaries, read_predictions
 from pipeline.scoring.record import Interval, Score, VideoScores
 from pipeline.scoring.statistics import (
@@ -22,14 +23,15 @@ from pipeline.scoring.statistics import (
 )
 
 
-def score_file(row: str, *, resamples: int) -> tuple[dict[str, Score], VideoScores]:
+def score_file(row: str, *, resamples: int, entities: Entities | None) -> tuple[dict[str, Score], VideoScores]:
     """Scores of `predictions/<row>.jsonl`, kept in scratch under the file's contents and the code of scoring."""
     path = predictions_file(row)
-    key = fingerprint(file_sha256(path), resamples, signatures(), code_digest("pipeline.scoring.score"))
+    known = None if entities is None else [sorted(entities.names), {video: sorted(names) for video, names in entities.of.items()}]
+    key = fingerprint(file_sha256(path), resamples, signatures(), known, code_digest("pipeline.scoring.score"))
     with scratch_folder(f"score.{row}", key) as scratch:
         kept = scratch / "scores.json"
         if not kept.exists():
-            scores, per_video = score_row(read_predictions(path), resamples=resamples, seed=0)
+            scores, per_video = score_row(read_predictions(path), resamples=resamples, seed=0, entities=entities)
             metrics = {metric: score.model_dump(mode="json") for metric, score in scores.items()}
             write_json(kept, {"metrics": metrics, "per_video": per_video.model_dump(mode="json")})
         found = read_json(kept)
@@ -38,23 +40,42 @@ def score_file(row: str, *, resamples: int) -> tuple[dict[str, Score], VideoScor
     return {metric: Score.model_validate(score) for metric, score in found["metrics"].items()}, per_video
 
 
-def score_row(summaries: Summaries, *, resamples: int, seed: int) -> tuple[dict[str, Score], VideoScores]:
+def score_row(
+    summaries: Summaries, *, resamples: int, seed: int, entities: Entities | None = None
+) -> tuple[dict[str, Score], VideoScores]:
     """Scores by metric, in the registry's order; and the scores of every video, for the metrics by which rows are compared.
 
-    Intervals are percentile bootstraps with `resamples` resamples of videos and training seeds; a corpus metric is recomputed
-    on every resample. `std` is the standard deviation of the seeds' figures, None for one seed.
+    Of several draws the mean counts, video by video. Without `entities`, metrics that need them are left out. Intervals are
+    percentile bootstraps with `resamples` resamples of videos and training seeds; a corpus metric is recomputed on every
+    resample. `std` is the standard deviation of the seeds' figures, None for one seed.
     """
     scores: dict[str, Score] = {}
     kept: dict[str, list[list[float]]] = {}
     for metric in METRICS:
-        if isinstance(metric.scorer, PerVideo):
-            values = [metric.scorer.score(texts, summaries.references) for texts in summaries.predictions]
+        if not isinstance(metric.scorer, OverCorpus):
+            if isinstance(metric.scorer, PerVideoEntities) and entities is None:
+                continue
+            values = _mean_over_draws(metric.scorer, summaries, entities)
             scores[metric.key] = _per_video(values, summaries.seeds, resamples=resamples, seed=seed)
             if metric.compared:
                 kept[metric.key] = [[round(value, 6) for value in row] for row in values]
         else:
             scores[metric.key] = _over_corpus(metric.scorer, summaries, resamples=resamples, seed=seed)
     return scores, VideoScores(videos=list(summaries.videos), seeds=list(summaries.seeds), scores=kept)
+
+
+def _mean_over_draws(scorer: PerVideo | PerVideoEntities, summaries: Summaries, entities: Entities | None) -> list[list[float]]:
+    """`[seed][video]`."""
+
+    def score(texts: Sequence[str]) -> list[float]:
+        if isinstance(scorer, PerVideo):
+            return scorer.score(texts, summaries.references)
+        assert entities is not None, "left out before"
+        return scorer.score(texts, summaries.videos, entities)
+
+    drawn = np.array([[score(texts) for texts in seeds] for seeds in summaries.draws])
+    values: list[list[float]] = drawn.mean(axis=0).tolist()
+    return values
 
 
 def _per_video(values: list[list[float]], seeds: Sequence[int], *, resamples: int, seed: int) -> Score:
@@ -64,7 +85,8 @@ def _per_video(values: list[list[float]], seeds: Sequence[int], *, resamples: in
 
 def _over_corpus(scorer: OverCorpus, summaries: Summaries, *, resamples: int, seed: int) -> Score:
     counts = resample_counts(len(summaries.videos), resamples=resamples, seed=seed)
-    statistics = [scorer.statistics(texts, summaries.references) for texts in summaries.predictions]
+    by_draw = [[scorer.statistics(texts, summaries.references) for texts in seeds] for seeds in summaries.draws]
+    statistics = [np.sum(draws, axis=0) for draws in zip(*by_draw, strict=True)]  # the draws of a video are one corpus
     points = [float(scorer.combine(row.sum(axis=0))) for row in statistics]
     samples = [scorer.combine(counts @ row) for row in statistics]
     per_seed = [percentile_interval(point, Resampled(sample)) for point, sample in zip(points, samples, strict=True)]

@@ -13,12 +13,13 @@ Shapes: R resamples, S training seeds, V videos.
 Sources: B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8, 13 and 16; E. Noreen,
 Computer-Intensive Methods for Testing Hypotheses, 1989 (approximate randomisation); S. Holm, A simple sequentially
 rejective multiple test procedure, 1979; F. Satterthwaite, An approximate distribution of estimates of variance components,
-1946; J. Cohen, Statistical Power Analysis, 1988 (d_z, power).
+1946; J. Cohen, Statistical Power Analysis, 1988 (d_z, power); D. Schuirmann, A comparison of the two one-sided tests procedure
+and the power approach for assessing the equivalence of average bioavailability, 1987 (TOST).
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from statistics import NormalDist
 from typing import Any
@@ -49,23 +50,33 @@ class Comparison(Estimate):
 
     `p_bootstrap` is about rows like these (other videos, trained again), `p_randomisation` about these trained models. Both are
     two-sided; `p` is the larger. `effect_size` is Cohen's d_z, the mean over the standard deviation of the differences per video
-    (infinite for a constant difference). `detectable` is the smallest true difference that data like these show at the 5 %
-    level, uncorrected, with 80 % power. As in the interval, that means other videos and other seeds.
+    (infinite for a constant difference). `resampled` is what a corrected interval, a test of equivalence and the smallest
+    detectable difference are read from. As in the interval, that means other videos and other seeds.
     """
 
     p_bootstrap: float
     p_randomisation: float
     effect_size: float
-    detectable: float
+    resampled: "Resampled" = field(repr=False, compare=False)
 
     @property
     def p(self) -> float:
         """Small only if both tests reject: the p value of the claim that needs both."""
         return max(self.p_bootstrap, self.p_randomisation)
 
-    @property
-    def excludes_zero(self) -> bool:
-        return self.ci95_low > 0 or self.ci95_high < 0
+    def interval(self, level: float) -> tuple[float, float]:
+        """The two-sided interval with error probability `level`."""
+        found = percentile_interval(self.mean, self.resampled, level=level)
+        return found.ci95_low, found.ci95_high
+
+    def p_equal(self, margin: float) -> float:
+        """The p value of two one-sided tests (TOST): small if the true difference is shown to lie within `margin` of zero."""
+        return round(max(self.resampled.p_below(margin), self.resampled.p_above(-margin)), _DECIMALS)
+
+    def detectable(self, level: float = LEVEL) -> float:
+        """The smallest true difference that data like these show at `level`, two-sided, with 80 % power."""
+        error = float(self.resampled.figures.std())
+        return round(detectable_difference(error, self.resampled.freedom, level=level), _DECIMALS)
 
 
 @lru_cache(maxsize=8)
@@ -99,11 +110,29 @@ class Resampled:
         total = float(self.figures.var())
         return total**2 / known if known > _TINY**2 and total > _TINY**2 else math.inf
 
-    def stretched(self) -> Floats:
-        """The figures, their distances from the mean scaled by how much wider Student's t is than the normal at `LEVEL`."""
+    def stretched(self, level: float = LEVEL) -> Floats:
+        """The figures, their distances from the mean scaled by how much wider Student's t is than the normal at `level`."""
         centre = self.figures.mean()
-        widened: Floats = centre + (self.figures - centre) * (_quantile(1 - LEVEL / 2, self.freedom) / _quantile(1 - LEVEL / 2))
+        widened: Floats = centre + (self.figures - centre) * (_quantile(1 - level / 2, self.freedom) / _quantile(1 - level / 2))
         return widened
+
+    def p_below(self, bound: float) -> float:
+        """One-sided p value: small if the true figure is shown to be below `bound`."""
+        return self._one_sided(int((self.figures >= bound).sum()), bound)
+
+    def p_above(self, bound: float) -> float:
+        """One-sided p value: small if the true figure is shown to be above `bound`."""
+        return self._one_sided(int((self.figures <= bound).sum()), bound)
+
+    def _one_sided(self, tail: int, bound: float) -> float:
+        """From the number of figures on the wrong side of `bound`; as in `p`, the observed sample counts as one more."""
+        share = (tail + 1) / (len(self.figures) + 1)
+        if math.isinf(self.freedom):
+            return min(1.0, share)
+        errors = -NormalDist().inv_cdf(min(share, 1 - 1e-12))
+        if tail == 0:
+            errors = max(errors, abs(float(self.figures.mean()) - bound) / float(self.figures.std()))
+        return float(stdtr(self.freedom, -errors))
 
     def p(self) -> float:
         """Two-sided p value of zero: twice the smaller share of figures on either side of it, then read by Student's t.
@@ -121,9 +150,9 @@ class Resampled:
         return 2 * float(stdtr(self.freedom, -errors))
 
 
-def percentile_interval(point: float, resampled: Resampled) -> Estimate:
-    """`point` with the 2.5th and the 97.5th percentile of the resampled figures, stretched to allow for few seeds."""
-    low, high = np.percentile(resampled.stretched(), [100 * LEVEL / 2, 100 * (1 - LEVEL / 2)])
+def percentile_interval(point: float, resampled: Resampled, *, level: float = LEVEL) -> Estimate:
+    """`point` with percentiles of the resampled figures, the 2.5th and the 97.5th, stretched to allow for few seeds."""
+    low, high = np.percentile(resampled.stretched(level), [100 * level / 2, 100 * (1 - level / 2)])
     return Estimate(*(round(float(value), _DECIMALS) for value in (point, low, high)))
 
 
@@ -176,7 +205,7 @@ def compare(a: npt.ArrayLike, b: npt.ArrayLike, *, resamples: int, seed: int, sa
         p_bootstrap=round(resampled.p(), _DECIMALS),
         p_randomisation=round(randomisation_p(difference, resamples=resamples, seed=seed), _DECIMALS),
         effect_size=_effect_size(float(difference.mean()), deviation),
-        detectable=round(detectable_difference(float(resampled.figures.std()), resampled.freedom), _DECIMALS),
+        resampled=resampled,
     )
 
 
@@ -198,22 +227,36 @@ def _mean(values: Floats, axis: int = -1) -> Floats:
     return mean
 
 
-def detectable_difference(error: float, freedom: float = math.inf) -> float:
-    """The true difference that a test at 5 %, two-sided, finds with 80 % power if the estimate has this standard error."""
-    return (_quantile(1 - LEVEL / 2, freedom) + _quantile(POWER, freedom)) * error
+def detectable_difference(error: float, freedom: float = math.inf, *, level: float = LEVEL) -> float:
+    """The true difference that a test at `level`, two-sided, finds with 80 % power if the estimate has this standard error."""
+    return (_quantile(1 - level / 2, freedom) + _quantile(POWER, freedom)) * error
 
 
-def holm(ps: Sequence[float]) -> list[float]:
-    """P values corrected for their number (Holm 1979), in the order given.
+def holm(ps: Sequence[float], *, size: int | None = None) -> list[float]:
+    """P values corrected for their number (Holm 1979), in the order given; `size` if the family has more members than have been
+    run.
 
     The k-th smallest of m is multiplied by m - k + 1; the results are made monotone.
     """
+    size = len(ps) if size is None else size
     corrected = [0.0] * len(ps)
     largest = 0.0
-    for rank, index in enumerate(sorted(range(len(ps)), key=lambda place: ps[place])):
-        largest = max(largest, min(1.0, (len(ps) - rank) * ps[index]))
+    for rank, index in enumerate(_ranked(ps)):
+        largest = max(largest, min(1.0, (size - rank) * ps[index]))
         corrected[index] = largest
     return corrected
+
+
+def holm_levels(ps: Sequence[float], *, size: int) -> list[float]:
+    """The level of each test in Holm's procedure, `LEVEL` / (m - k + 1), at which its interval agrees with its corrected p."""
+    levels = [LEVEL] * len(ps)
+    for rank, index in enumerate(_ranked(ps)):
+        levels[index] = LEVEL / (size - rank)
+    return levels
+
+
+def _ranked(ps: Sequence[float]) -> list[int]:
+    return sorted(range(len(ps)), key=lambda place: ps[place])
 
 
 _SEEDS = 1_000_003  # keeps the draws of training seeds apart from those of videos

@@ -17,6 +17,7 @@ from pipeline.base.params import Text
 from pipeline.corpus.table import usable_videos
 from pipeline.features.frame_inputs import FrameInputs
 from pipeline.models.parts.summarizer import IGNORED, Batch
+from pipeline.scoring.entity import Entities, known_entities
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Examples:
     references: list[str]
     truncated: dict[str, int]
     pad: int
+    entities: Entities | None = None
 
     def __len__(self) -> int:
         return len(self.video_ids)
@@ -68,9 +70,12 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
-def read_examples(corpus: pd.DataFrame, split: str, *, text: Text, tokenizer: PreTrainedTokenizerBase) -> Examples:
-    """Usable videos of a split (`pipeline.corpus.table.usable_videos`), tokenised. None at all is a `ValueError`."""
-    part = usable_videos(corpus, split, source=text.source)
+def read_examples(corpus: pd.DataFrame, split: str, *, text: Text, source: str, tokenizer: PreTrainedTokenizerBase) -> Examples:
+    """Usable videos of a split (`pipeline.corpus.table.usable_videos`, where `source` is explained), tokenised.
+
+    None at all is a `ValueError`.
+    """
+    part = usable_videos(corpus, split, source=source)
     inputs = tokenizer(list(part["source"]))["input_ids"]
     targets = tokenizer(list(part["summary"]))["input_ids"]
     truncated = {
@@ -84,6 +89,7 @@ def read_examples(corpus: pd.DataFrame, split: str, *, text: Text, tokenizer: Pr
         references=list(part["summary"]),
         truncated=truncated,
         pad=int(tokenizer.pad_token_id),
+        entities=known_entities(corpus, list(part["video_id"])),
     )
 
 

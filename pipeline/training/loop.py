@@ -1,4 +1,4 @@
-"""Training of one row with one seed: two learning rates by parameter name, early stopping on validation ROUGE-2, resume.
+"""Training of one row with one seed: two learning rates by parameter name, early stopping on the validation split, resume.
 
 Source of the settings: ClipSum, arXiv 2605.11959v1: Adam, step decay, gradient accumulation, selection on validation
 ROUGE-2. Added: gradient clipping, and for a fine-tuned image encoder a rate of its own with a linear warm-up.
@@ -24,9 +24,10 @@ from pipeline.base.files import write_json
 from pipeline.base.params import Finetune, Generate, Train
 from pipeline.features.frame_inputs import FrameInputs
 from pipeline.models.parts.summarizer import Batch, Summarizer, save
-from pipeline.scoring.rouge import rouge2_f1
+from pipeline.scoring.metrics import validation_score
 from pipeline.training.batches import Examples
 from pipeline.training.generation import summarise
+from pipeline.training.looking import watching
 
 Epoch = dict[str, float]
 
@@ -41,6 +42,7 @@ class Task:
     frame_inputs: FrameInputs | None
     tokenizer: PreTrainedTokenizerBase
     settings: Train
+    primary: str
     finetune: Finetune
     generate: Generate
     device: torch.device
@@ -52,8 +54,8 @@ def train_seed(task: Task, seed: int, out: Path, *, work: Path, on_epoch: Callab
 
     `work` keeps the state between epochs. `on_epoch` is called once for every epoch of the history, also for those of a
     run that was killed. Times are in what it is given and in what this function returns, never in a file: files are the same
-    every time. Returns the best epoch, its validation ROUGE-2, the number of epochs, what the optimiser changed at which rate,
-    the number of parameters, and the seconds it took.
+    every time. Returns the best epoch, its validation score, the number of epochs, whether the system could look before and
+    after, what the optimiser changed at which rate, the number of parameters, and the seconds it took.
     """
     fix_seed(seed)
     system = task.create().to(task.device)
@@ -61,6 +63,7 @@ def train_seed(task: Task, seed: int, out: Path, *, work: Path, on_epoch: Callab
     state = load_checkpoint(work / "last.pt", task.device)
     history: list[Epoch] = []
     best: dict[str, torch.Tensor] = {}
+    looks = {"before": look(task, system)} if state is None else state["looks"]
     if state is not None:
         system.load_state_dict(state["system"])
         optimiser.load_state_dict(state["optimiser"])
@@ -71,23 +74,30 @@ def train_seed(task: Task, seed: int, out: Path, *, work: Path, on_epoch: Callab
     with tqdm(total=task.settings.epochs, initial=len(history), unit="epoch", desc=f"train seed {seed}", disable=None) as bar:
         while not finished(history, task.settings):
             history.append(_run_epoch(task, system, optimiser, seed=seed, number=len(history) + 1))
-            if best_epoch(history) == len(history):
+            if best_epoch(history, task.settings) == len(history):
                 best = {name: tensor.detach().clone() for name, tensor in system.state_dict().items()}
-            checkpoint = {"system": system.state_dict(), "optimiser": optimiser.state_dict(), "history": history, "best": best}
+            checkpoint = {
+                "looks": looks,
+                "system": system.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "history": history,
+                "best": best,
+            }
             save_checkpoint(work / "last.pt", checkpoint)
             on_epoch(history[-1])
-            bar.set_postfix(val_rouge2=f"{history[-1]['val_rouge2']:.1f}")
+            bar.set_postfix({score_key(task.settings): f"{history[-1][score_key(task.settings)]:.1f}"})
             bar.update()
     system.load_state_dict(best)
     save(system, out)
     write_json(out / "history.json", [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in history])
-    chosen = best_epoch(history)
+    chosen = best_epoch(history, task.settings)
     rates = {group["name"]: group["base_lr"] for group in optimiser.param_groups}
     optimised = {name: facts | {"rate": rates[name]} for name, facts in system.trained_parts().items() if name in rates}
     return {
         "seed": seed,
         "best_epoch": chosen,
-        "val_rouge2": history[chosen - 1]["val_rouge2"],
+        "val_score": history[chosen - 1][score_key(task.settings)],
+        "looks": looks | {"after": look(task, system)},
         "epochs": len(history),
         "optimised": optimised,
         "parameters": count_parameters(system),
@@ -102,15 +112,22 @@ def count_parameters(system: Summarizer) -> dict[str, int]:
     return {"trainable": trainable, "total": sum(parameter.numel() for parameter in parameters)}
 
 
-def best_epoch(history: list[Epoch]) -> int:
-    """Number (from 1) of the epoch with the highest validation ROUGE-2, the earliest of equals."""
-    scores = [epoch["val_rouge2"] for epoch in history]
+def score_key(settings: Train) -> str:
+    """The name, in a history, of the score by which the epoch is chosen."""
+    return f"val_{settings.select}"
+
+
+def best_epoch(history: list[Epoch], settings: Train) -> int:
+    """Number (from 1) of the epoch with the highest validation score, the earliest of equals."""
+    scores = [epoch[score_key(settings)] for epoch in history]
     return scores.index(max(scores)) + 1
 
 
 def finished(history: list[Epoch], settings: Train) -> bool:
     """All epochs run, or `patience` epochs without a better one."""
-    return len(history) >= settings.epochs or (bool(history) and len(history) - best_epoch(history) >= settings.patience)
+    return len(history) >= settings.epochs or (
+        bool(history) and len(history) - best_epoch(history, settings) >= settings.patience
+    )
 
 
 def build_optimiser(system: Summarizer, settings: Train, finetune: Finetune) -> torch.optim.Adam:
@@ -166,7 +183,7 @@ def _run_epoch(task: Task, system: Summarizer, optimiser: torch.optim.Adam, *, s
         "epoch": number,
         "train_loss": total / len(batches),
         "val_loss": _validation_loss(task, system),
-        "val_rouge2": _validation_rouge2(task, system),
+        **_validation_scores(task, system),
         "lr": rates["pretrained"],
         **{f"lr_{name}": rate for name, rate in rates.items() if name != "pretrained"},
         "seconds": time.perf_counter() - start,
@@ -187,7 +204,15 @@ def _validation_loss(task: Task, system: Summarizer) -> float:
     return total / tokens
 
 
-def _validation_rouge2(task: Task, system: Summarizer) -> float:
+def look(task: Task, system: Summarizer) -> dict[str, float | None]:
+    """The loss on the validation split, and whether the system could look; see `pipeline.training.looking`."""
+    with watching(system) as watched:
+        loss = _validation_loss(task, system)
+    return {"loss": round(loss, 6)} | watched.means
+
+
+def _validation_scores(task: Task, system: Summarizer) -> dict[str, float]:
+    """By the metric that chooses the epoch, and by the study's primary metric."""
     predictions = summarise(
         system,
         task.validation,
@@ -198,7 +223,13 @@ def _validation_rouge2(task: Task, system: Summarizer) -> float:
         batch_size=task.generation_batch_size,
         progress=False,
     )
-    return rouge2_f1(predictions, task.validation.references)
+    examples = task.validation
+    return {
+        f"val_{metric}": validation_score(
+            metric, predictions, examples.references, videos=examples.video_ids, entities=examples.entities
+        )
+        for metric in dict.fromkeys((task.settings.select, task.primary))
+    }
 
 
 def _loaded(task: Task, examples: Examples, batches: list[list[int]]) -> Iterator[Batch]:

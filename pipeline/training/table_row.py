@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipeline.models.parts.summarizer import Summarizer
 
 _DIAL = "${encoder}"  # stands in `dvc.yaml` for the encoder under study
-_KEYS = {"train_text": {"title", "model", "text"}, "train": {"title", "model", "text", "encoder", "sees", "trains"}}
+_KEYS = {"train_text": {"title", "model", "text"}, "train": {"title", "model", "text", "encoder", "sees", "reads", "trains"}}
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Row:
     """An entry of `train` or `train_text`. `model` names a file of `pipeline/models`, `text` and `encoder` folders of `weights/`.
 
     `tuning`: none (text alone: no encoder, nothing seen), frozen (`sees` is a folder of stored features), finetuned (`sees`
-    is the frames, and the last blocks of the encoder train inside the system).
+    is the frames, and the last blocks of the encoder train inside the system). `reads`: the study's text, or one that names
+    everything.
     """
 
     name: str
@@ -39,6 +40,13 @@ class Row:
     encoder: str | None
     sees: str | None
     tuning: Literal["none", "frozen", "finetuned"]
+    reads: Literal["source", "named"] = "source"
+
+    def source(self, study: "Study") -> str:
+        """Which text of a video it reads (see `pipeline.corpus.table.usable_videos`): the study's, or one that names
+        everything.
+        """
+        return study.text.source if self.reads == "source" else "named"
 
     @property
     def text_weights(self) -> Path:
@@ -79,6 +87,8 @@ def declared_row(name: str, *, encoder: str, pipeline: Path = PIPELINE) -> Row:
         trains = values.pop("trains", None)
         if trains not in (None, "model", "finetune"):
             raise ValueError(f"{where}: trains {trains!r} is neither model nor finetune")
+        if values.get("reads", "source") not in ("source", "named"):
+            raise ValueError(f"{where}: reads {values['reads']!r} is neither source nor named")
         if "encoder" in values:
             check_encoder_name(values["encoder"], where=f"{where}: encoder")
         tuning: Literal["none", "frozen", "finetuned"] = (

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from pipeline.training.loop import Epoch, Task
 
 # What takes seconds to import, once for all processes.
-PRELOAD = ("pipeline.training.batches", "pipeline.training.train_row", "pipeline.training.loop", "rouge_score.rouge_scorer")
+PRELOAD = ("pipeline.training.batches", "pipeline.training.train_row", "pipeline.training.loop")
 
 
 def train_row(row: Row, params: Params) -> list[dict[str, Any]]:
     """Train every seed of the study into `models/<row>/<seed>/`, and describe the row in `models/<row>/row.json`.
 
-    Returns for each seed its best epoch, its validation ROUGE-2 and the number of epochs.
+    Returns for each seed its best epoch, its validation score, the number of epochs and whether it could look.
     """
     settings, digests = training_settings(row, params), input_digests(row)
     key = fingerprint(write_row(row) | {"title": ""}, settings, digests, params.runtime.device, row.code)
@@ -49,7 +49,7 @@ def train_row(row: Row, params: Params) -> list[dict[str, Any]]:
         _copy_tokenizer(row.text_weights, folder / row.tokenizer.name)
         seconds = [result["seconds"] for result in results]
         optimised, parameters = (results[0][key] for key in ("optimised", "parameters"))
-        results = [{key: result[key] for key in ("seed", "best_epoch", "val_rouge2", "epochs")} for result in results]
+        results = [{key: result[key] for key in ("seed", "best_epoch", "val_score", "epochs", "looks")} for result in results]
         parameters = parameters | {"total": parameters["total"] + frozen_parameters(row)}
         about = {"row": write_row(row), "settings": settings, "optimised": optimised, "parameters": parameters}
         write_json(folder / "row.json", about | {"made_from": digests, "fingerprint": key, "seeds": results})
@@ -74,6 +74,7 @@ def training_settings(row: Row, params: Params) -> dict[str, Any]:
     if row.tuning == "finetuned":
         blocks |= {"finetune": study.finetune}
     settings = {f"{block}.{name}": value for block, values in blocks.items() for name, value in values.model_dump().items()}
+    settings["primary.metric"] = study.primary.metric
     return settings | ({"model.dropout": study.model.dropout} if row.tuning == "none" else {"frames.count": study.frames.count})
 
 
@@ -88,7 +89,10 @@ def build_task(row: Row, params: Params) -> "Task":
     corpus = read_corpus(CORPUS)
     tokenizer = load_tokenizer(row.text_weights)
     frame_inputs = open_frame_inputs(row)
-    splits = {split: read_examples(corpus, split, text=study.text, tokenizer=tokenizer) for split in ("train", "validation")}
+    splits = {
+        split: read_examples(corpus, split, text=study.text, source=row.source(study), tokenizer=tokenizer)
+        for split in ("train", "validation")
+    }
     return Task(
         create=lambda: create_system(row, study, frame_inputs),
         train=splits["train"],
@@ -96,6 +100,7 @@ def build_task(row: Row, params: Params) -> "Task":
         frame_inputs=frame_inputs,
         tokenizer=tokenizer,
         settings=study.train,
+        primary=study.primary.metric,
         finetune=study.finetune,
         generate=study.generate,
         device=choose_device(params.runtime.device),

@@ -68,9 +68,13 @@ class CrossModalFusion(nn.Module):
     def fuse(self, text_BTH: Tensor, frames_BMH: Tensor, mask_BM: Tensor) -> Tensor:
         """The equations above, [B, T, H]."""
         attended_BTH = self.attention(text_BTH, frames_BMH, mask_BM) @ self.value(frames_BMH)
-        update_BTH = self.output(torch.cat([text_BTH, self.gated(text_BTH, attended_BTH)], dim=-1))
-        fused_BTH: Tensor = self.norm(text_BTH + self.dropout(update_BTH))
+        fused_BTH: Tensor = self.norm(text_BTH + self.dropout(self.update(text_BTH, attended_BTH)))
         return fused_BTH
+
+    def update(self, text_BTH: Tensor, attended_BTH: Tensor) -> Tensor:
+        """What is added to the text, [A; Z] W_O, [B, T, H]."""
+        update_BTH: Tensor = self.output(torch.cat([text_BTH, self.gated(text_BTH, attended_BTH)], dim=-1))
+        return update_BTH
 
     def gated(self, text_BTH: Tensor, attended_BTH: Tensor) -> Tensor:
         """The part of the attended frames that is let through: here all of it. Systems with a gate override this."""

@@ -57,10 +57,14 @@ class SourceFusion(nn.Module):
 
     def forward(self, state_BLH: Tensor, contexts: tuple[Tensor, Tensor], any_B: Tensor) -> Tensor:
         """The context [B, L, H]."""
+        text_BLH, frames_BLH = self.shares(state_BLH, contexts, any_B)
+        return text_BLH + frames_BLH
+
+    def shares(self, state_BLH: Tensor, contexts: tuple[Tensor, Tensor], any_B: Tensor) -> tuple[Tensor, Tensor]:
+        """What text and frames contribute to the context, [B, L, H] each."""
         beta_BL2 = self.weights(state_BLH, contexts, any_B)
         text_BLH, frames_BLH = (mix(context) for mix, context in zip(self.mix, contexts, strict=True))
-        context_BLH: Tensor = beta_BL2[..., :1] * text_BLH + beta_BL2[..., 1:] * frames_BLH
-        return context_BLH
+        return beta_BL2[..., :1] * text_BLH, beta_BL2[..., 1:] * frames_BLH
 
 
 class HierarchicalAttention(BartAttention):  # type: ignore[misc]
@@ -93,10 +97,17 @@ class HierarchicalAttention(BartAttention):  # type: ignore[misc]
         # Attention over nothing would be 0/0: a video without frames attends to the empty places, and beta drops the result.
         frames_mask_B11F = mask_B11S[..., frames] | ~any_B[:, None, None, None]
         c_text = self.out_proj(
-            self._attend(self.q_proj(hidden_states), keys_BNSh[:, :, text], values_BNSh[:, :, text], mask_B11S[..., text])
+            self._attend(
+                self._heads(self.q_proj(hidden_states)), keys_BNSh[:, :, text], values_BNSh[:, :, text], mask_B11S[..., text]
+            )
         )
         c_frames = self.fusion.output(
-            self._attend(self.fusion.query(hidden_states), keys_BNSh[:, :, frames], values_BNSh[:, :, frames], frames_mask_B11F)
+            self.attend_frames(
+                self._heads(self.fusion.query(hidden_states)),
+                keys_BNSh[:, :, frames],
+                values_BNSh[:, :, frames],
+                frames_mask_B11F,
+            )
         )
         return self.fusion(hidden_states, (c_text, c_frames), any_B), None
 
@@ -113,9 +124,13 @@ class HierarchicalAttention(BartAttention):  # type: ignore[misc]
             cache.is_updated[self.layer_idx] = True
         return keys, values
 
-    def _attend(self, query_BLH: Tensor, keys: Tensor, values: Tensor, mask_B11K: Tensor) -> Tensor:
+    def attend_frames(self, query_BNLh: Tensor, keys: Tensor, values: Tensor, mask_B11F: Tensor) -> Tensor:
+        """Attention to the frames alone, [B, L, H]."""
+        return self._attend(query_BNLh, keys, values, mask_B11F)
+
+    def _attend(self, query_BNLh: Tensor, keys: Tensor, values: Tensor, mask_B11K: Tensor) -> Tensor:
         rate = self.dropout if self.training else 0.0
-        attended = scaled_dot_product_attention(self._heads(query_BLH), keys, values, attn_mask=mask_B11K, dropout_p=rate)
+        attended = scaled_dot_product_attention(query_BNLh, keys, values, attn_mask=mask_B11K, dropout_p=rate)
         attended_BLH: Tensor = attended.transpose(1, 2).flatten(2)
         return attended_BLH
 

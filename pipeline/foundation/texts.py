@@ -1,4 +1,4 @@
-"""Mini text models (scale mini), pretrained on recipe texts that no split contains.
+"""Mini text models, pretrained on recipe texts that no split contains.
 
 - `bart`: text infilling, spans of Poisson(3) words replaced by one mask, the whole text reconstructed (Lewis et al. 2020,
   arXiv 1910.13461).
@@ -20,18 +20,18 @@ import torch
 from torch import Tensor
 
 from pipeline.base.device import fix_seed
-from pipeline.base.files import write_json
-from pipeline.base.params import Pretrain
-from pipeline.encoders.mini_encoders import Objective, fit, split_rows
+from pipeline.foundation.fit import Objective, fit, round_to_half, split_rows, steps_of
+from pipeline.foundation.settings import Settings
 from pipeline.kitchen.pictures import texts
 
 LONGEST = 512  # tokens of a passage; all are far shorter
+_RATES = {"bart": 2e-3, "t5": 7e-3}  # each its own best by held-out infilling loss: docs/LOG.md, 2026-11-24
 
 
-def pretrain_text_model(name: str, out: Path, *, settings: Pretrain, work: Path, device: torch.device) -> dict[str, Any]:
-    """Pretrain a mini text model and its byte-pair vocabulary; write both to `out` in the library's own layout.
+def pretrain_text_model(name: str, *, settings: Settings, work: Path, device: torch.device) -> tuple[Any, Any, dict[str, Any]]:
+    """Pretrain a mini text model; returns it, its byte-pair tokenizer, and what its card says.
 
-    Returns the held-out infilling loss (mean cross-entropy per token, in nats) and the training loss per epoch.
+    `infilling_loss` is the mean cross-entropy per token, in nats, on held-out passages.
     """
     whole = texts(settings.recipes, seed=settings.seed)
     tokenizer = train_tokenizer(whole, settings.vocabulary)
@@ -51,22 +51,23 @@ def pretrain_text_model(name: str, out: Path, *, settings: Pretrain, work: Path,
         value: Tensor = model(**inputs, labels=labels_BT.masked_fill(labels_BT == tokenizer.pad_token_id, -100)).loss
         return value
 
-    def mean_loss(rows: Tensor) -> float:
-        fix_seed(settings.seed)
-        return float(np.mean([loss(batch).item() for batch in torch.split(rows, 32)]))
-
-    # Each has its own best rate by held-out infilling loss, out of 1.5e-3 to 4e-3 for BART and 1e-3 to 1e-2 for T5.
-    epochs, rate = (settings.bart_epochs, 2e-3) if name == "bart" else (settings.t5_epochs, 7e-3)
-    objective = Objective(model, model, loss, mean_loss, "infilling_loss", epochs, batch_size=48, rate=rate, data="recipe texts")
+    objective = Objective(model, loss, settings.text_epochs, settings.text_batch_size, _RATES[name], "recipe texts")
     history = fit(objective, train, seed=settings.seed, work=work, title=f"pretrain {name}", device=device)
-    model.eval()
+    round_to_half(model.eval())
+    fix_seed(settings.seed)
     with torch.inference_mode():
-        held_out_loss = mean_loss(held_out)
-    score = {"held_out": len(held_out), "infilling_loss": held_out_loss, "vocabulary": len(tokenizer), "loss": history}
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
-    write_json(out / "pretraining.json", score)
-    return score
+        held_out_loss = float(np.mean([loss(batch).item() for batch in torch.split(held_out, 32)]))
+    card = {
+        "data": f"{len(train)} passages of {settings.recipes} recipes, narrated, in steps and summarised",
+        "held_out": len(held_out),
+        "steps": steps_of(objective, len(train)),
+        "batch_size": objective.batch_size,
+        "rate": objective.rate,
+        "vocabulary": len(tokenizer),
+        "loss": history,
+        "scores": {"infilling_loss": held_out_loss},
+    }
+    return model, tokenizer, card
 
 
 def mini_bart(vocabulary: int) -> Any:
@@ -75,8 +76,8 @@ def mini_bart(vocabulary: int) -> Any:
 
     config = BartConfig(
         vocab_size=vocabulary, d_model=64, encoder_layers=6, decoder_layers=2,
-        encoder_attention_heads=4, decoder_attention_heads=4,
-        encoder_ffn_dim=192, decoder_ffn_dim=192, max_position_embeddings=512, dropout=0.0, scale_embedding=True,
+        encoder_attention_heads=2, decoder_attention_heads=2,
+        encoder_ffn_dim=128, decoder_ffn_dim=128, max_position_embeddings=512, dropout=0.0, scale_embedding=True,
         init_std=0.1,  # the published 0.02 suits width 768; at width 64 attention would start blind and learn to copy too late
     )  # fmt: skip
     return BartForConditionalGeneration(config)
@@ -87,16 +88,20 @@ def mini_t5(vocabulary: int) -> Any:
     from transformers import T5Config, T5ForConditionalGeneration
 
     config = T5Config(
-        vocab_size=vocabulary, d_model=64, d_kv=16, num_heads=4, d_ff=192, num_layers=6, num_decoder_layers=2, dropout_rate=0.0,
+        vocab_size=vocabulary, d_model=64, d_kv=32, num_heads=2, d_ff=128, num_layers=6, num_decoder_layers=2, dropout_rate=0.0,
         pad_token_id=1, eos_token_id=2, decoder_start_token_id=1,
     )  # fmt: skip
     return T5ForConditionalGeneration(config)
 
 
 def passages(corpus: Sequence[str], *, seed: int) -> list[str]:
-    """Each text cut into runs of one or two sentences: from short passages a small model learns to copy in minutes."""
+    """Every text once whole, and once cut into runs of one or two sentences.
+
+    From short passages a small model learns to copy early; whole texts teach it the positions and the structure of a summary's
+    source.
+    """
     generator = np.random.default_rng(seed)
-    cut = []
+    cut = list(corpus)
     for text in corpus:
         sentences = re.split(r"(?<=\.) ", text)
         while sentences:

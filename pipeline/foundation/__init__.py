@@ -1,0 +1,3 @@
+"""The mini models of `foundation/`: pretrained once on drawn pictures and recipe texts, shipped, made anew by `make
+foundation`.
+"""

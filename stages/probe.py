@@ -1,0 +1,20 @@
+"""A linear probe of every encoder's frozen features: which entity does a frame show? `python -m stages.probe`"""
+
+from pipeline.base.files import write_json
+from pipeline.base.params import load_params
+from pipeline.base.paths import FEATURES, METRICS
+from pipeline.evaluation.probe import probe_encoders
+
+PROBED = ("resnet152", "vit_b32_labels", "random_vit_b32")  # besides the encoder under study
+
+
+def main() -> None:
+    names = dict.fromkeys((load_params().encoder, *PROBED))
+    probes = probe_encoders({name: FEATURES / name for name in names}, truth=FEATURES / "oracle")
+    write_json(METRICS / "probes.json", probes)
+    for name, accuracy in probes["accuracy"].items():
+        print(f"{name}: names the entity in {accuracy:.1f} % of {probes['test_frames']} frames of test videos")
+
+
+if __name__ == "__main__":
+    main()
