@@ -8,6 +8,7 @@ import shutil
 from pipeline.base.encoder_names import ORACLE, TEXT_MODELS, check_encoder_name
 from pipeline.base.params import load_params
 from pipeline.base.paths import WEIGHTS
+from pipeline.encoders.encoder import describe_oracle
 from stages import item_of_stage
 
 
@@ -16,8 +17,6 @@ def main() -> None:
     params = load_params()
     study, out = params.current, WEIGHTS / name
     if name == ORACLE:
-        from pipeline.features.oracle import describe_oracle
-
         print(f"{out}: {describe_oracle(out)['source']}")
         return
     if name not in TEXT_MODELS:

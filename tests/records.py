@@ -13,6 +13,7 @@ def record(row: str, *, mean: float = 50.0, std: float | None = 1.0, **changes: 
         "row": row, "title": row, "kind": "system", "model": row, "text_model": "bart", "encoder": None, "tuning": "none",
         "control_of": None, "frames": "none", "study": "kitchen", "scale": "mini", "split": "test", "n_videos": 1, "seeds": [0],
         "feature_width": None, "parameters": {"trainable": 1, "total": 1}, "truncated": {},
+        "primary": {"metric": "rouge1", "margin": 1.0},
         "metrics": {metric.key: interval | {"std": std, "per_seed": {"0": interval}} for metric in METRICS},
         "signatures": signatures(), "per_video": {"videos": ["a"], "seeds": [0], "scores": {}}, "training": None, "made_from": {},
     }  # fmt: skip

@@ -14,9 +14,11 @@ from pipeline.base.files import read_json, write_json, write_json_lines, write_t
 from pipeline.base.params import Chosen
 from pipeline.base.paths import COSTS, STORYBOARDS
 from pipeline.base.scratch import file_sha256
+from pipeline.corpus.entities import entities_in
 from pipeline.report.load import load_results
 from pipeline.report.results import Results
 from pipeline.report.write import write_report
+from pipeline.scoring.entity import Entities
 from pipeline.scoring.metrics import signatures
 from pipeline.scoring.predictions import read_predictions
 from pipeline.scoring.score import score_row
@@ -24,7 +26,7 @@ from pipeline.scoring.score import score_row
 # row: title, encoder, tuning, frames, control of, feature width, share of words that go wrong
 Described = tuple[str, str | None, str, str, str | None, int | None, float]
 SYSTEMS: dict[str, Described] = {
-    "clipsum_swapped": ("ClipSum, swapped frames", "clip_vit_b32", "frozen", "swapped", "clipsum", 128, 0.45),
+    "clipsum_swapped": ("ClipSum, frames of another video", "clip_vit_b32", "frozen", "swapped", "clipsum", 128, 0.45),
     "zucchini": ("A user's own system", "clip_vit_b32", "frozen", "own", None, 128, 0.35),
     "clipsum_finetuned": ("ClipSum, fine-tuned", "clip_vit_b32", "finetuned", "own", None, 128, 0.20),
     "clipsum": ("ClipSum", "clip_vit_b32", "frozen", "own", None, 128, 0.18),
@@ -38,13 +40,14 @@ MORE: dict[str, Described] = {
 SYSTEM_ORDER = ["bart", "t5", "ha", "mffg", "vg_bart", "random_visual", "resnet152", "clipsum", "clipsum_finetuned"]
 FOODS = ("onion", "tomato", "carrot", "garlic", "pepper", "potato", "leek", "mushroom", "courgette", "spinach")
 ACTIONS = ("chop", "fry", "boil", "grate", "bake", "mix", "peel", "roast")
+PRIMARY = {"metric": "rouge1", "margin": 1.0}
 CHECKPOINTS = "1234e5678901234"  # looks like a number, and must not be read as one
 MADE_FROM = {"corpus": "abc", "text_model": "def", "encoder": "ghi", "seen": "jkl", "code": "mno", "checkpoints": CHECKPOINTS}
 CHOSEN = Chosen(train="of two rates, by validation", finetune="of three rates, by validation")
 SETTINGS = {
     "train.epochs": 16, "train.patience": 3, "train.batch_size": 8, "train.accumulation": 2, "train.weight_decay": 1e-5,
     "train.betas": [0.9, 0.999], "train.decay_factor": 0.95, "train.decay_every": 10, "train.clip_norm": 1.0,
-    "train.validation_beams": 1, "model.dropout": 0.1, "model.fusion_layer": 5, "frames.count": 6,
+    "train.select": "rouge2", "train.validation_beams": 1, "model.dropout": 0.1, "model.fusion_layer": 5, "frames.count": 6,
 }  # fmt: skip
 
 
@@ -87,7 +90,7 @@ def write_row(
         "control_of": control_of, "frames": frames, "study": "kitchen", "scale": "mini", "split": "test",
         "n_videos": videos, "seeds": list(seeds), "feature_width": width,
         "parameters": {"trainable": 1_204_480, "total": 1_904_480},
-        "truncated": {"sources": 2 if row == "clipsum" else 0, "targets": 0},
+        "truncated": {"sources": 2 if row == "clipsum" else 0, "targets": 0}, "primary": dict(PRIMARY),
         "signatures": signatures(), "training": training(tuning, seeds, wrong), "made_from": dict(MADE_FROM), "ablation": None,
     } | changes)  # fmt: skip
     rescore(folder, name or row)
@@ -101,7 +104,7 @@ def training(tuning: str, seeds: tuple[int, ...], wrong: float) -> dict[str, Any
                 "epoch": epoch,
                 "train_loss": 4 * 0.7**epoch + 0.3,
                 "val_loss": 4 * 0.72**epoch + 0.6 + 0.1 * seed,
-                "val_rouge2": (40 - 3 * seed) * (1 - wrong) * (1 - 0.6 ** (epoch + 1)),
+                "val_score": (40 - 3 * seed) * (1 - wrong) * (1 - 0.6 ** (epoch + 1)),
                 "lr": 5e-4,
             }
             for epoch in range(5)
@@ -113,8 +116,17 @@ def training(tuning: str, seeds: tuple[int, ...], wrong: float) -> dict[str, Any
         optimised["new"] = {"parameters": 204_480, "rate": 0.0005}
     if tuning == "finetuned":
         optimised["image_encoder"] = {"parameters": 400_000, "rate": 0.0001, "blocks": ["transformer.resblocks.2"]}
-    selection = {seed: {"best_epoch": 4, "val_rouge2": curve[-1]["val_rouge2"]} for seed, curve in history.items()}
-    return {"selection": selection, "history": history, "settings": dict(SETTINGS), "optimised": optimised}
+    selection = {seed: {"best_epoch": 4, "val_score": curve[-1]["val_score"]} for seed, curve in history.items()}
+    before, after = {"loss": 2.5, "entropy": None, "update": None}, {"loss": 0.5, "entropy": 0.9, "update": 0.4}
+    looks = {seed: {"before": before, "after": after} for seed in history}
+    return {
+        "select": "rouge2",
+        "looks": looks,
+        "selection": selection,
+        "history": history,
+        "settings": dict(SETTINGS),
+        "optimised": optimised,
+    }
 
 
 def make_inputs(folder: Path) -> Path:
@@ -188,7 +200,9 @@ def change_lines(inputs: Path, row: str, change: Callable[[list[dict[str, Any]]]
 def rescore(inputs: Path, row: str) -> None:
     """Make the record agree with the predictions."""
     path = inputs / "predictions" / f"{row}.jsonl"
-    scores, per_video = score_row(read_predictions(path), resamples=100, seed=0)
+    of = {video: entities_in(reference, FOODS) for video, reference in references(200).items()}
+    entities = Entities(of, frozenset(FOODS))
+    scores, per_video = score_row(read_predictions(path), resamples=100, seed=0, entities=entities)
     scored = {
         "metrics": {name: score.model_dump() for name, score in scores.items()},
         "per_video": per_video.model_dump(),

@@ -12,15 +12,17 @@ from ruamel.yaml import YAML
 from pipeline.base.code import import_closure, imported
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("base", "kitchen", "corpus", "frames", "encoders", "features", "scoring", "models", "training", "evaluation", "report")
+ROOMS = (
+    "base", "kitchen", "corpus", "frames", "encoders", "foundation", "features", "scoring", "models", "training", "evaluation",
+    "report",
+)  # fmt: skip
 STAGES = [
-    "check", "weights", "download", "sample_frames", "extract_features", "train_text", "train", "evaluate", "control", "floors",
-    "costs", "report",
+    "check", "weights", "download", "sample_frames", "extract_features", "train_text", "train", "evaluate_text", "evaluate",
+    "control", "probe", "floors", "costs", "report",
 ]  # fmt: skip
-MODULES = {"train_text": "train"}  # stages that share a file
+MODULES = {"train_text": "train", "evaluate_text": "evaluate"}  # stages that share a file
 # What a stage imports by a name that a parameter gives.
 BY_NAME = {
-    "weights": ("pipeline.encoders.mini_encoders", "pipeline.encoders.mini_text_models"),
     "download": ("pipeline.corpus.kitchen", "pipeline.corpus.folder", "pipeline.corpus.youcook2"),
 }
 
@@ -115,28 +117,34 @@ def test_modules_and_stages_keep_their_size() -> None:
     assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 260
 
 
-def test_every_row_of_the_paper_has_an_entry() -> None:
+def test_every_row_of_the_paper_has_an_entry_and_so_have_those_that_question_it() -> None:
     from pipeline.report.paper import TABLE_1
 
     rows = [*entries("train_text"), *entries("train")]
     assert len(set(rows)) == len(rows)
-    assert {*TABLE_1, "clipsum_finetuned"} == set(rows)
+    assert {*TABLE_1, "clipsum_finetuned", "vit_labels", "oracle", "oracle_named"} == set(rows)
 
 
 def test_entries_hold_what_their_kind_of_row_needs_and_no_more() -> None:
     assert {frozenset(row) for row in entries("train_text").values()} == {frozenset({"title", "model", "text"})}
     assert {frozenset(row) for row in entries("train").values()} == {
-        frozenset({"title", "model", "text", "encoder", "sees", "trains"})
+        frozenset({"title", "model", "text", "reads", "encoder", "sees", "trains"})
     }
-    assert {frozenset(control) for control in entries("control").values()} == {frozenset({"title", "of", "shows"})}
+    assert {frozenset(control) for control in entries("control").values()} == {frozenset({"title"})}
+
+
+PLACES = (("metrics/${key}", "json"), ("predictions/${key}", "jsonl"))
 
 
 def test_controls_are_of_rows_that_see_frames_and_show_what_there_is() -> None:
     from pipeline.evaluation.controls import CONTROLS
 
-    for control in entries("control").values():
-        assert control["of"] in entries("train")
-        assert control["shows"] in CONTROLS
+    shown = definition("control")["cmd"].partition("--shows ")[2].split()
+    assert {*shown, "swapped"} == set(CONTROLS)
+    for name, control in entries("control").items():
+        assert entries("train")[name]["title"] == control["title"]
+        assert outputs("control") == {f"{place}_{control}.{kind}" for control in shown for place, kind in PLACES}
+    assert {f"{place}_swapped.{kind}" for place, kind in PLACES} < outputs("evaluate")
 
 
 def study_files() -> list[str]:
@@ -171,7 +179,7 @@ def test_no_value_of_a_parameter_reaches_a_shell() -> None:
         command = definition(stage)["cmd"]
         assert "${encoder}" not in command and "${study}" not in command
         inserted = {part.split("}")[0] for part in command.split("${")[1:]}
-        assert inserted <= {"key", "item.title", "item.of", "item.shows"}, f"{stage}: of these, none is a parameter"
+        assert inserted <= {"key", "item.title"}, f"{stage}: of these, none is a parameter"
 
 
 def outputs(stage: str) -> set[str]:

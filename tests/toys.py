@@ -29,7 +29,7 @@ ENCODER = EncoderSpec(
 
 def model_settings(**changes: object) -> Model:
     values = {"temporal_layers": 2, "temporal_heads": 4, "temporal_feedforward": 32, "fusion_layer": 5, "dropout": 0.1}
-    values |= {"l2_normalise": True, "temporal": True, "pooling": "none", "fusion": "attention"}
+    values |= {"l2_normalise": True, "temporal": True, "pooling": "none", "fusion": "attention", "common_width": 0}
     return Model.model_validate(values | changes)
 
 
@@ -37,7 +37,7 @@ def train_settings(**changes: object) -> Train:
     values = {
         "epochs": 3, "patience": 5, "batch_size": 4, "accumulation": 2, "lr_pretrained": 3e-4, "lr_new": 1e-3,
         "betas": [0.9, 0.999],
-        "weight_decay": 1e-5, "decay_factor": 0.5, "decay_every": 2, "clip_norm": 1.0, "validation_beams": 1,
+        "weight_decay": 1e-5, "decay_factor": 0.5, "decay_every": 2, "clip_norm": 1.0, "select": "rouge2", "validation_beams": 1,
     }  # fmt: skip
     return Train.model_validate(values | changes)
 

@@ -207,6 +207,13 @@ def save_encoder(spec: EncoderSpec, module: "torch.nn.Module", folder: Path, *, 
     write_json(folder / "encoder.json", {"spec": asdict(spec), "parameters": parameters, "source": dict(source)})
 
 
+def describe_oracle(out: Path) -> dict[str, str]:
+    """Write `encoder.json` of the encoder that cannot err, in place of weights: `pipeline.features.oracle` knows what it says."""
+    source = {"source": "the entities that the annotated steps name; no weights"}
+    write_json(out / "encoder.json", {"parameters": 0, "source": source})
+    return source
+
+
 def read_spec(folder: Path) -> EncoderSpec:
     """The specification stored next to an encoder's weights."""
     path = folder / "encoder.json"

@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 
 from pipeline.base.code import code_digest
 from pipeline.base.encoder_names import ORACLE
-from pipeline.base.files import write_json
 from pipeline.base.paths import CORPUS
 from pipeline.base.resumable import Shard, run_shards
 from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
@@ -25,13 +24,6 @@ from pipeline.features.schema import NORMALISATION, feature_schema
 from pipeline.frames.store import frame_shards, frames_per_video
 
 _MULTIPLE = 8  # widths are filled up to one, so that attention heads divide them
-
-
-def describe_oracle(out: Path) -> dict[str, str]:
-    """Write `encoder.json` in place of weights: there are none."""
-    source = {"source": "the entities that the annotated steps name; no weights"}
-    write_json(out / "encoder.json", {"parameters": 0, "source": source})
-    return source
 
 
 def write_oracle_features(frames: Path, out: Path) -> dict[str, Any]:

@@ -64,6 +64,10 @@ class Comparison(Estimate):
         """Small only if both tests reject: the p value of the claim that needs both."""
         return max(self.p_bootstrap, self.p_randomisation)
 
+    @property
+    def excludes_zero(self) -> bool:
+        return self.ci95_low > 0 or self.ci95_high < 0
+
     def interval(self, level: float) -> tuple[float, float]:
         """The two-sided interval with error probability `level`."""
         found = percentile_interval(self.mean, self.resampled, level=level)

@@ -17,7 +17,9 @@ def write_table(
     for file in files:
         (folder / "videos" / file).write_bytes(b"x")
     (folder / name).write_text(text, encoding="utf-8")
-    return FolderDataset(name="folder", table=str(folder / name), videos=str(folder / "videos"), max_failed_share=0.5)
+    return FolderDataset(
+        name="folder", table=str(folder / name), videos=str(folder / "videos"), entities="", max_failed_share=0.5
+    )
 
 
 def test_csv_with_every_column(tmp_path: Path) -> None:
@@ -131,7 +133,9 @@ def test_slips_in_jsonl(tmp_path: Path, line: str, message: str) -> None:
 
 
 def test_no_table_says_how_to_make_one(tmp_path: Path) -> None:
-    settings = FolderDataset(name="folder", table=str(tmp_path / "none.csv"), videos=str(tmp_path), max_failed_share=0.5)
+    settings = FolderDataset(
+        name="folder", table=str(tmp_path / "none.csv"), videos=str(tmp_path), entities="", max_failed_share=0.5
+    )
     with pytest.raises(ValueError, match=r"dataset\.table: .*none\.csv is missing.*video_id, file.*transcript"):
         read_videos(settings)
 

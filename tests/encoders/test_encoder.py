@@ -125,7 +125,7 @@ def assert_width(spec: EncoderSpec) -> Encoder:
         ("siglip_b16", (768, 224, 224, True)),
         ("blip_b16", (768, 384, 384, True)),
         ("dinov2_b14", (768, 224, 224, False)),
-        ("vit_b32_imagenet", (768, 224, 248, False)),
+        ("vit_b32_labels", (768, 224, 248, False)),
         ("resnet152", (2048, 224, 256, False)),
     ],
 )

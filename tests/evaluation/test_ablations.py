@@ -3,14 +3,17 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipeline.base.params import load_study
+from pipeline.base.params import load_params, load_study
 from pipeline.evaluation import experiments
-from pipeline.evaluation.ablations import ABLATIONS, Ablation, experiment_name, own_settings, to_run
+from pipeline.evaluation.ablations import ABLATIONS, own_settings, to_run
+from pipeline.evaluation.experiments import Experiment, experiment_name
+from pipeline.evaluation.planned import ablation_experiments, base_made_from, evidence_experiments
+from pipeline.evaluation.repeats import repeats
 from pipeline.scoring.record import write_record
-from stages import ablations as stage
 from tests.records import record
 
 ROOT = Path(__file__).parents[2]
@@ -22,9 +25,9 @@ def named() -> dict[str, dict[str, object]]:
     return {ablation.name: ablation.overrides(own_settings(STUDY)) for ablation in to_run(STUDY)}
 
 
-def name_of(ablation: Ablation, **changes: object) -> str:
-    values = {"study_name": "kitchen", "study": STUDY, "encoder": "clip_vit_b32", "made_from": MADE_FROM} | changes
-    return experiment_name(ablation, **values)  # type: ignore[arg-type]
+def name_of(**changes: object) -> str:
+    values = {"study_name": "kitchen", "study": STUDY, "decided_by": ["clip_vit_b32", {"model.fusion_layer": 3}, MADE_FROM]}
+    return experiment_name("ablation", "fusion-layer-3", **values | changes)  # type: ignore[arg-type]
 
 
 def test_each_varies_one_thing_and_none_is_the_row_itself() -> None:
@@ -61,24 +64,55 @@ def test_every_override_is_a_legal_value() -> None:
 
 
 def test_a_name_stands_for_all_parameters() -> None:
-    first = to_run(STUDY)[0]
-    name = name_of(first)
+    name = name_of()
     assert name.startswith("ablation-kitchen-fusion-layer-3-")
-    assert name_of(first, study=STUDY.model_copy(update={"seeds": [5]})) != name
-    assert name_of(first, encoder="resnet152") != name
-    assert name_of(first, made_from=MADE_FROM | {"encoder": "another"}) != name
+    assert name_of() == name
+    assert name_of(study=STUDY.model_copy(update={"seeds": [5]})) != name
+    assert name_of(decided_by=["resnet152", {"model.fusion_layer": 3}, MADE_FROM]) != name
+    assert name_of(decided_by=["clip_vit_b32", {"model.fusion_layer": 3}, MADE_FROM | {"encoder": "another"}]) != name
+
+
+def test_evidence_repeats_the_decisive_rows_with_ten_seeds_and_halves_the_dose() -> None:
+    runs = {repeat.name: repeat for repeat in repeats(STUDY)}
+    assert set(runs) == {"seeds-bart", "seeds-resnet152", "seeds-clipsum", "dose-half"}
+    assert runs["seeds-clipsum"].target == "evaluate@clipsum" and runs["seeds-bart"].target == "evaluate_text@bart"
+    assert len(runs["seeds-bart"].overrides["seeds"]) == 10 and set(STUDY.seeds) <= set(runs["seeds-bart"].overrides["seeds"])
+    assert set(runs["seeds-clipsum"].keeps) == {"clipsum", "clipsum_swapped"} and set(runs["seeds-bart"].keeps) == {"bart"}
+    assert runs["dose-half"].overrides == {"dataset.deictic_share": 0.5}
+    assert runs["dose-half"].keeps == {"oracle": "oracle_half", "oracle_swapped": "oracle_half_swapped"}
+    assert "dose-half" not in {repeat.name for repeat in repeats(load_study("youcook2", ROOT))}
 
 
 def test_ablations_of_another_study_than_the_evaluated_one_are_not_queued(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit, match="run `dvc repro` first"):
-        stage.base_made_from("kitchen")
+    with pytest.raises(ValueError, match="run `dvc repro` first"):
+        base_made_from("clipsum", "kitchen")
     write_record(Path("metrics/clipsum.json"), record("clipsum", made_from=MADE_FROM))
-    assert stage.base_made_from("kitchen") == MADE_FROM
-    with pytest.raises(SystemExit, match="of another study than youcook2"):
-        stage.base_made_from("youcook2")
+    assert base_made_from("clipsum", "kitchen") == MADE_FROM
+    with pytest.raises(ValueError, match="of another study than youcook2"):
+        base_made_from("clipsum", "youcook2")
+
+
+def experiment(name: str, **changes: Any) -> Experiment:
+    values: dict[str, Any] = {"target": "evaluate@clipsum", "overrides": {"model.fusion_layer": 3}, "keeps": {}, "adds": {}}
+    return Experiment(name=name, **values | changes)
+
+
+def test_experiments_of_a_study_are_kept_beside_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = load_params(ROOT)
+    monkeypatch.chdir(tmp_path)
+    for row in ("bart", "resnet152", "clipsum", "oracle", "vit_labels"):
+        write_record(Path(f"metrics/{row}.json"), record(row, made_from=MADE_FROM))
+    varied, repeated = ablation_experiments(params), evidence_experiments(params)
+    assert {each.target for each in varied} == {"evaluate@clipsum", "evaluate@resnet152", "evaluate@vit_labels"}
+    kept = [place for each in varied for place in each.keeps.values()]
+    assert len(set(kept)) == len(kept) and all(place.startswith("ablations/") for place in kept)
+    assert all(each.adds["ablation"]["overrides"] == each.overrides for each in varied)
+    assert all(place.startswith("evidence/") for each in repeated for place in each.keeps.values())
+    names = [each.name for each in [*varied, *repeated]]
+    assert len(set(names)) == len(names)
 
 
 @pytest.fixture
@@ -91,7 +125,10 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True).stdout.strip()
 
     git("init", "-q")
-    for folder, suffix, text in (("metrics", "json", json.dumps({"row": "clipsum"})), ("predictions", "jsonl", '{"seed": 0}\n')):
+    for folder, suffix, text in (
+        ("metrics", "json", json.dumps({"row": "clipsum", "control_of": None})),
+        ("predictions", "jsonl", '{"seed": 0}\n'),
+    ):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / f"clipsum.{suffix}").write_text(text)
     git("add", "-A")
@@ -105,11 +142,20 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_finished_experiment_is_found_and_collected(repository: Path) -> None:
     found = experiments.finished()
     assert list(found) == ["ablation-one"]
-    experiments.collect(found["ablation-one"], to_run(STUDY)[0], STUDY)
+    overrides = {"model.fusion_layer": 3}
+    ablation = {"ablation": {"name": "fusion-layer-3", "overrides": overrides}}
+    keeps = {"clipsum": "ablations/fusion-layer-3"}
+    assert experiments.run_all([experiment("ablation-one", keeps=keeps, adds=ablation)], study_name="kitchen", unit="run") == []
     metrics = json.loads((repository / "metrics/ablations/fusion-layer-3.json").read_text())
     assert metrics["row"] == "clipsum"
     assert metrics["ablation"] == {"name": "fusion-layer-3", "overrides": {"model.fusion_layer": 3}}
     assert (repository / "predictions/ablations/fusion-layer-3.jsonl").read_text() == '{"seed": 0}\n'
+
+
+def test_what_is_repeated_is_called_by_the_name_it_is_kept_under(repository: Path) -> None:
+    keeps = {"clipsum": "evidence/clipsum_half"}
+    experiments.run_all([experiment("ablation-one", keeps=keeps)], study_name="kitchen", unit="run")
+    assert json.loads((repository / "metrics/evidence/clipsum_half.json").read_text())["row"] == "clipsum_half"
 
 
 STATUS = """Task     Name            Created    Status
@@ -132,8 +178,7 @@ def test_what_failed_or_lost_its_worker_is_queued_again(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(experiments, "_run", fake)
     monkeypatch.setattr(experiments, "POLL_SECONDS", 0)
-    wanted = dict(zip((f"ablation-{letter}" for letter in "bcde"), to_run(STUDY), strict=False))
-    experiments.queue(list(wanted), wanted, study_name="kitchen", study=STUDY)
+    experiments._queue([experiment(f"ablation-{letter}") for letter in "bcde"], study_name="kitchen")
     queued = [command[command.index("--name") + 1] for command in calls if "--queue" in command]
     assert queued == (["ablation-b", "ablation-e"] if alive else ["ablation-b", "ablation-c", "ablation-e"])
     assert ("dvc", "queue", "remove", "ablation-b") in calls

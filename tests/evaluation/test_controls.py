@@ -1,5 +1,7 @@
 """Controls: what each leaves of a video's frames, on features and on pixels."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ def store(shape: tuple[int, ...] = (2,), dtype: type = np.float16) -> FrameInput
 
 
 def seen(control: str, *, seed: int = 0, shape: tuple[int, ...] = (2,), dtype: type = np.float16) -> dict[str, list[int]]:
-    shown = controlled(store(shape, dtype), SPLIT, control, seed=seed)
+    shown = controlled(store(shape, dtype), SPLIT, control, entities={}, draw=seed)
     frames, mask = shown.gather(SPLIT)
     assert frames.shape[2:] == shape
     return {
@@ -50,14 +52,27 @@ def test_order_is_lost_under_some_seed_and_the_same_under_the_same() -> None:
 
 def test_every_video_is_shown_once_and_never_its_own() -> None:
     ids = [f"v{number}" for number in range(30)]
-    shown = swap_videos(ids, seed=3)
+    shown = swap_videos(ids, {}, seed=3)
     assert sorted(shown) == sorted(ids)
     assert all(own != other for own, other in zip(ids, shown, strict=True))
-    assert shown == swap_videos(ids, seed=3)
+    assert shown == swap_videos(ids, {}, seed=3)
+    draws = [swap_videos(ids, {}, seed=seed) for seed in range(5)]
+    assert all(sum(a == b for a, b in zip(one, other, strict=True)) < 10 for one, other in combinations(draws, 2))
+
+
+def test_partners_share_no_entity_where_that_can_be_had() -> None:
+    names = ("egg", "fish", "leek", "corn", "kale")
+    entities = {f"v{number}": {names[number % 5], names[(number + 1) % 5]} for number in range(30)}
+    for seed in range(5):
+        shown = swap_videos(list(entities), entities, seed=seed)
+        assert all(not entities[own] & entities[other] for own, other in zip(entities, shown, strict=True))
+    crowded = {"a": {"egg"}, "b": {"egg"}, "c": {"fish"}}
+    assert sorted(swap_videos(list(crowded), crowded, seed=0)) == ["a", "b", "c"]
+    assert all(own != other for own, other in zip(crowded, swap_videos(list(crowded), crowded, seed=0), strict=True))
 
 
 def test_what_cannot_be_done_is_refused() -> None:
     with pytest.raises(ValueError, match="at least two"):
-        swap_videos(["v0"], seed=3)
+        swap_videos(["v0"], {}, seed=3)
     with pytest.raises(ValueError, match="'mirrored' is none of swapped, shuffled, first, zeros"):
-        controlled(store(), SPLIT, "mirrored", seed=0)
+        controlled(store(), SPLIT, "mirrored", entities={})

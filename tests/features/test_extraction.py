@@ -14,8 +14,9 @@ from pipeline.base.params import Frames, Runtime
 from pipeline.base.scratch import file_sha256
 from pipeline.encoders.encoder import Encoder, read_spec, save_encoder
 from pipeline.features import extraction as features
-from pipeline.features.extraction import extract_features, read_footer
+from pipeline.features.extraction import extract_features
 from pipeline.features.frame_inputs import open_features, open_pixels
+from pipeline.features.schema import read_footer
 from pipeline.frames.sampling import sample_corpus
 from pipeline.frames.store import FrameStore
 from tests import toys

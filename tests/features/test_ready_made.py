@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.base.params import ReadyFeatures
-from pipeline.features.extraction import read_footer
 from pipeline.features.frame_inputs import open_features
 from pipeline.features.ready_made import check_place, copy_features
+from pipeline.features.schema import read_footer
 
 WIDTH, FRAMES = 6, 5
 GENERATOR = np.random.default_rng(0)

@@ -257,7 +257,7 @@ def test_every_real_file_ends_as_frames_or_with_its_reason(tmp_path: Path) -> No
     names = sorted(path.name for path in REAL.iterdir())
     table = tmp_path / "videos.csv"
     table.write_text("video_id,file\n" + "".join(f"{name.replace('.', '_')},{name}\n" for name in names))
-    dataset = FolderDataset(name="folder", table=str(table), videos=str(REAL), max_failed_share=0.5)
+    dataset = FolderDataset(name="folder", table=str(table), videos=str(REAL), entities="", max_failed_share=0.5)
     write_corpus(read_videos(dataset), tmp_path / "corpus.parquet")
     settings = Frames(count=50, short_side=64, jpeg_quality=92, max_failed_share=0.5)
     summary = sample_corpus(read_corpus(tmp_path / "corpus.parquet"), tmp_path / "frames", settings=settings, workers=2)

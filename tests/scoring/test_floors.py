@@ -55,6 +55,7 @@ def test_sources_of_a_corpus() -> None:
             "status": ["ok", "ok", "failed", "ok"],
             "steps": [["cut it.", "fry it"], [], ["cut it"], ["cut it"]],
             "transcript": ["now this", "", "now", ""],
+            "transcript_named": ["now the egg", "", "", ""],
             "summary": ["s", "s", "s", ""],
         }
     )

@@ -57,7 +57,7 @@ def test_a_folder_of_own_videos_still_leaves_data_raw(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     Path("videos.csv").write_text("video_id,file\nmine,mine.mp4\n", encoding="utf-8")
     Path("videos").mkdir()
-    dataset = FolderDataset(name="folder", table="videos.csv", videos="videos", max_failed_share=1.0)
+    dataset = FolderDataset(name="folder", table="videos.csv", videos="videos", entities="", max_failed_share=1.0)
     (video,) = get_videos(dataset, workers=1)
     assert (video.video_id, video.status) == ("mine", "failed")
     assert "where they are" in Path("data/raw/README.txt").read_text(encoding="utf-8")

@@ -16,10 +16,13 @@ stages:
       short: {title: Text, model: bart}
   train:
     foreach:
-      frozen: {title: A, model: clipsum, text: bart, encoder: "${encoder}", sees: "data/features/${encoder}", trains: model}
-      tuned: {title: B, model: clipsum, text: bart, encoder: "${encoder}", sees: data/frames, trains: finetune}
-      thawed: {title: C, model: clipsum, text: bart, encoder: resnet152, sees: data/frames, trains: all}
-      nameless: {title: D, model: clipsum, text: bart, encoder: resnet, sees: data/features/resnet, trains: model}
+      frozen: {title: A, model: clipsum, text: bart, reads: source, encoder: "${encoder}", sees: "data/features/${encoder}",
+      trains: model} tuned: {title: B, model: clipsum, text: bart, reads: source, encoder: "${encoder}", sees: data/frames,
+      trains: finetune} thawed: {title: C, model: clipsum, text: bart, reads: source, encoder: resnet152, sees: data/frames,
+      trains: all} deaf: {title: E, model: clipsum, text: bart, reads: nothing, encoder: resnet152, sees: data/frames, trains:
+      model} named: {title: F, model: clipsum, text: bart, reads: named, encoder: oracle, sees: data/features/oracle, trains:
+      model} nameless: {title: D, model: clipsum, text: bart, reads: source, encoder: resnet, sees: data/features/resnet,
+      trains: model}
 """
 
 
@@ -43,11 +46,18 @@ def test_tuning_follows_from_what_is_trained(pipeline: Path) -> None:
     assert (tuned.tuning, tuned.sees) == ("finetuned", "data/frames")
 
 
+def test_a_row_may_read_a_text_that_names_everything(pipeline: Path) -> None:
+    study = load_params(Path(__file__).parents[2]).current
+    rows = [declared_row(name, encoder="clip_vit_b32", pipeline=pipeline) for name in ("bart", "frozen", "named")]
+    assert [row.source(study) for row in rows] == [study.text.source, study.text.source, "named"]
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
         ("short", "row short: has keys title, model; a row of train_text has model, text, title"),
         ("thawed", "row thawed: trains 'all' is neither model nor finetune"),
+        ("deaf", "row deaf: reads 'nothing' is neither source nor named"),
         ("nameless", "row nameless: encoder: 'resnet' is none of clip_vit_b32"),
         ("unknown", "row 'unknown' is none of bart, short, frozen"),
     ],
@@ -61,7 +71,7 @@ def test_a_slip_in_a_row_names_the_row(pipeline: Path, row: str, message: str) -
 def test_every_row_of_this_project_can_be_read() -> None:
     rows = {name: declared_row(name, encoder="clip_vit_b32") for name in declared_names()}
     assert len({row.code for row in rows.values() if row.model != "clipsum"}) == len({row.model for row in rows.values()}) - 1
-    assert rows["clipsum"].code == rows["resnet152"].code, "the same system"
+    assert rows["clipsum"].code == rows["resnet152"].code == rows["oracle"].code, "the same system"
 
 
 def test_what_is_seen_has_a_digest_of_its_own(tmp_path: Path) -> None:

@@ -1,30 +1,40 @@
 """Mini text models: one vocabulary, one objective, two architectures; a killed run goes on."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoTokenizer
 
-from pipeline.base.files import read_json
-from pipeline.base.params import Pretrain
-from pipeline.encoders import mini_encoders as pretraining
-from pipeline.encoders.mini_text_models import mini_bart, mini_t5, pretrain_text_model
+from pipeline.base.files import read_json, write_json
+from pipeline.foundation import fit
+from pipeline.foundation.settings import Settings
+from pipeline.foundation.texts import infill, mini_bart, mini_t5, passages, pretrain_text_model
 from pipeline.models.parts.summarizer import create
 from tests import toys
 
-SETTINGS = Pretrain(
-    seed=3, pictures=1, clip_epochs=1, resnet_epochs=1, recipes=12, bart_epochs=2, t5_epochs=2, vocabulary=320
+SETTINGS = Settings(
+    seed=3, pictures=1, epochs=1, batch_size=8, recipes=12, text_epochs=2, text_batch_size=16, vocabulary=320
 )  # fmt: skip
 CPU = torch.device("cpu")
+
+
+def pretrain(name: str, out: Path, *, work: Path) -> dict[str, Any]:
+    model, tokenizer, card = pretrain_text_model(name, settings=SETTINGS, work=work, device=CPU)
+    model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    write_json(out / "card.json", card)
+    return card
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     top = tmp_path_factory.mktemp("weights")
     for name in ("bart", "t5"):
-        pretrain_text_model(name, top / name, settings=SETTINGS, work=top / f"work-{name}", device=CPU)  # type: ignore[arg-type]
+        pretrain(name, top / name, work=top / f"work-{name}")
     return {name: top / name for name in ("bart", "t5")}
 
 
@@ -46,9 +56,28 @@ def test_both_are_of_one_size() -> None:
 
 @pytest.mark.parametrize("name", ["bart", "t5"])
 def test_it_learns_and_says_how_well(folders: dict[str, Path], name: str) -> None:
-    score = read_json(folders[name] / "pretraining.json")
-    assert score["loss"][1] < score["loss"][0]
-    assert score["held_out"] >= 1 and score["infilling_loss"] > 0
+    card = read_json(folders[name] / "card.json")
+    assert card["loss"][1] < card["loss"][0]
+    assert card["held_out"] >= 1 and card["scores"]["infilling_loss"] > 0
+    assert card["steps"] == len(card["loss"]) * -(-int(card["data"].split()[0]) // card["batch_size"])
+
+
+def test_its_weights_are_those_that_float16_holds(folders: dict[str, Path]) -> None:
+    for tensor in load_file(folders["bart"] / "model.safetensors").values():
+        assert torch.equal(tensor, tensor.half().float())
+
+
+def test_every_text_is_there_whole_and_in_passages() -> None:
+    cut = passages(["one two. three four. five.", "six."], seed=0)
+    assert cut[:2] == ["one two. three four. five.", "six."]
+    assert " ".join(cut[2:]) == "one two. three four. five. six."
+
+
+def test_infilling_hides_a_share_of_the_words() -> None:
+    generator = np.random.default_rng(0)
+    text = " ".join(str(number) for number in range(40))
+    hidden = [40 - sum(word != "<mask>" for word in infill(text, generator).split()) for _ in range(50)]
+    assert 4 <= np.mean(hidden) <= 6
 
 
 @pytest.mark.parametrize("name", ["bart", "t5"])
@@ -61,16 +90,16 @@ def test_its_row_starts_from_it(folders: dict[str, Path], name: str) -> None:
 def test_a_killed_run_ends_with_the_same_weights(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save = pretraining.save_checkpoint
+    save = fit.save_checkpoint
 
     def save_and_die(path: Path, state: dict[str, object]) -> None:
         save(path, state)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(pretraining, "save_checkpoint", save_and_die)
-        pretrain_text_model("t5", tmp_path / "out", settings=SETTINGS, work=tmp_path / "work", device=CPU)
+        patch.setattr(fit, "save_checkpoint", save_and_die)
+        pretrain("t5", tmp_path / "out", work=tmp_path / "work")
     assert not (tmp_path / "out").exists()
-    pretrain_text_model("t5", tmp_path / "out", settings=SETTINGS, work=tmp_path / "work", device=CPU)
+    pretrain("t5", tmp_path / "out", work=tmp_path / "work")
     whole, resumed = (load_file(folder / "model.safetensors") for folder in (folders["t5"], tmp_path / "out"))
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
