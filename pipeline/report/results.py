@@ -7,7 +7,8 @@ import numpy as np
 from pipeline.base.encoder_names import ORACLE
 from pipeline.report.coverage import CorpusSummary, FramesSummary, Probes
 from pipeline.report.paper import SYSTEMS
-from pipeline.scoring.metrics import METRICS, Metric
+from pipeline.scoring import metrics
+from pipeline.scoring.metrics import Metric
 from pipeline.scoring.predictions import Summaries
 from pipeline.scoring.record import Cost, RowRecord
 from pipeline.scoring.statistics import Floats
@@ -65,7 +66,7 @@ class Results:
     @property
     def scored(self) -> tuple[Metric, ...]:
         """The metrics that these rows have: all, but for those that need what nobody knows."""
-        return tuple(metric for metric in METRICS if metric.key in self.shared.metrics)
+        return tuple(metric for metric in metrics.METRICS if metric.key in self.shared.metrics)
 
     @property
     def headline(self) -> tuple[Metric, ...]:
@@ -80,7 +81,7 @@ class Results:
 
     @property
     def primary(self) -> Metric:
-        return next(metric for metric in METRICS if metric.key == self.shared.primary.metric)
+        return next(metric for metric in metrics.METRICS if metric.key == self.shared.primary.metric)
 
     def strongest(self, a: str, b: str) -> tuple[Row, Row]:
         """Two rows to compare, each with the most seeds there are; a control goes with the checkpoints of its system."""
@@ -125,11 +126,6 @@ def remedy(record: RowRecord) -> str:
     if record.kind == "floor":
         return "run `dvc repro floors`"
     row = record.control_of or record.row
-    stage = (
-        "control"
-        if record.kind == "control" and record.frames != "swapped"
-        else "evaluate"
-        if record.encoder
-        else "evaluate_text"
-    )
+    evaluation = "evaluate" if record.encoder else "evaluate_text"
+    stage = "control" if record.kind == "control" and record.frames != "swapped" else evaluation
     return f"run `dvc repro {stage}@{row}`"

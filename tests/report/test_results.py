@@ -95,7 +95,7 @@ def test_no_rows_is_an_error_that_says_what_to_run(tmp_path: Path) -> None:
 
 def test_a_control_says_which_stage_makes_it_anew(inputs: Path) -> None:
     change_metrics(inputs, "clipsum_swapped", lambda value: value["made_from"].update(predictions="x"))
-    with pytest.raises(ValueError, match="dvc repro control@clipsum_swapped"):
+    with pytest.raises(ValueError, match="dvc repro evaluate@clipsum"):
         load(inputs)
 
 

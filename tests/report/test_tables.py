@@ -10,14 +10,22 @@ from pathlib import Path
 import pytest
 
 from pipeline.base.files import read_json
+from pipeline.report.calibration import calibrate
+from pipeline.report.evidence import gather_evidence
 from pipeline.report.paper import SYSTEMS as PAPER_SYSTEMS
 from pipeline.report.paper import TABLE_1, TABLE_2, paper_figures
+from pipeline.report.results import Results
 from pipeline.report.tables import comma_separated, conventions_markdown, latex, markdown, plain_text, summary_markdown
 from pipeline.report.write import write_report
 from pipeline.scoring.metrics import METRICS
 from tests.report_inputs import CHOSEN, SYSTEM_ORDER, SYSTEMS, add_ablation, add_more_rows, change_metrics, load, write
 
 RUN = ["bart", "resnet152", "clipsum", "clipsum_finetuned", "zucchini", "clipsum_swapped"]
+
+
+def summary(results: Results) -> str:
+    evidence = gather_evidence(results, resamples=50)
+    return summary_markdown(results, calibrate(results, evidence, resamples=50))
 
 
 def lines_of(text: str) -> dict[str, dict[str, str]]:
@@ -70,7 +78,7 @@ def test_csv_holds_every_figure_unrounded_and_names_what_is_not_run(inputs: Path
         assert int(record["parameters_total"]) == 1_904_480
         assert (record["seeds"], record["status"]) == ("0 1", "run")
     assert [records[row]["feature_width"] for row in ("bart", "clipsum")] == ["", "128"]
-    contract = ["row", "title", "kind", "encoder", "feature_width", "n", "split", "seeds", "rouge1", "rouge1_std"]
+    contract = ["row", "title", "kind", "encoder", "feature_width", "n", "split", "seeds", "entity_f1", "entity_f1_std"]
     assert list(records["clipsum"])[:10] == contract
     assert list(records["clipsum"])[-3:] == ["parameters_total", "parameters_trainable", "status"]
     assert (records["t5"]["status"], records["t5"]["paper_rouge1"], records["t5"]["rouge1"]) == ("not run", "27.8", "")
@@ -86,7 +94,7 @@ def test_every_system_of_the_paper_is_in_every_table(inputs: Path) -> None:
         for name in missing:
             assert cells[PAPER_SYSTEMS[name]]["R-1"] == cells[PAPER_SYSTEMS[name]]["METEOR"] == "not run"
             assert cells[PAPER_SYSTEMS[name]]["R-1 paper"] == f"{TABLE_1[name][0]:.1f}"
-            forms = (small, tex, conventions_markdown(results), summary_markdown(results))
+            forms = (small, tex, conventions_markdown(results), summary(results))
             assert all(PAPER_SYSTEMS[name] in form for form in forms)
         listed = "; ".join(PAPER_SYSTEMS[name] for name in ("t5", "ha", "mffg", "vg_bart"))
         assert f"Not run: {listed}" in text
@@ -97,13 +105,16 @@ def test_every_system_of_the_paper_is_in_every_table(inputs: Path) -> None:
 
 
 def test_the_summary_is_narrow(inputs: Path) -> None:
-    cells = lines_of(summary_markdown(load(inputs)))
-    assert list(cells["ClipSum"]) == ["System", "Encoder", "R-1", "R-2", "R-L", "R-1 of the paper"]
-    stored = read_json(inputs / "metrics" / "clipsum.json")["metrics"]["rouge2"]
-    assert cells["ClipSum"]["R-2"] == f"{stored['mean']:.1f} [{stored['ci95_low']:.1f}, {stored['ci95_high']:.1f}]"
-    assert (cells["ClipSum"]["R-1 of the paper"], cells["VG-BART"]["R-2"]) == ("33.0", "not run")
+    cells = lines_of(summary(load(inputs)))
+    assert list(cells["ClipSum"]) == ["System", "Encoder", "R-1", "Another video's frames", "Entity F1", "R-1 of the paper"]
+    stored = read_json(inputs / "metrics" / "clipsum.json")["metrics"]["rouge1"]
+    assert cells["ClipSum"]["R-1"] == f"{stored['mean']:.1f} [{stored['ci95_low']:.1f}, {stored['ci95_high']:.1f}]"
+    assert (cells["ClipSum"]["R-1 of the paper"], cells["VG-BART"]["R-1"]) == ("33.0", "not run")
     assert all(sum(len(cell) + 1 for cell in row.values()) <= 100 for row in cells.values())
-    assert list(cells)[-1] == "ClipSum, swapped frames"
+    swapped = read_json(inputs / "metrics" / "clipsum_swapped.json")["metrics"]["rouge1"]
+    assert cells["ClipSum"]["Another video's frames"].startswith(f"{swapped['mean']:.1f} [")
+    assert cells["BART (text only)"]["Another video's frames"] == "–"
+    assert "ClipSum, frames of another video" not in cells, "it is a column, not a line"
 
 
 def test_files_for_dvc_hold_headline_means_and_every_epoch(inputs: Path, tmp_path: Path) -> None:
@@ -111,7 +122,7 @@ def test_files_for_dvc_hold_headline_means_and_every_epoch(inputs: Path, tmp_pat
     scores = read_json(out / "scores.json")
     assert list(scores) == RUN
     for row in results.rows:
-        means = {name: row.record.metrics[name].mean for name in ("rouge1", "rouge2", "rougeL")}
+        means = {name: row.record.metrics[name].mean for name in ("rouge1", "entity_f1", "content_f1", "rouge2", "rougeL")}
         assert scores[row.name] == pytest.approx(means, abs=1e-4)
     epochs = list(csv.DictReader((out / "curves.csv").open()))
     assert len(epochs) == 5 * 2 * 5  # rows without the control, seeds, epochs
@@ -119,7 +130,7 @@ def test_files_for_dvc_hold_headline_means_and_every_epoch(inputs: Path, tmp_pat
     assert training is not None
     last = training.history["1"][-1]
     found = next(line for line in epochs if (line["row"], line["seed"], line["epoch"]) == ("bart", "1", "4"))
-    assert float(found["val_rouge2"]) == pytest.approx(last.val_rouge2, abs=1e-4)
+    assert float(found["val_score"]) == pytest.approx(last.val_score, abs=1e-4)
     assert (out / "table.txt").read_text() == plain_text(results)
 
 
@@ -132,7 +143,7 @@ def test_markdown_shows_the_figures_of_the_metrics_file(inputs: Path) -> None:
     assert (clipsum["R-1 paper"], clipsum["METEOR paper"], clipsum["n"], clipsum["Split"]) == ("33.0", "22.1", "12", "test")
     assert (clipsum["Parameters (M)"], clipsum["Trained (M)"]) == ("1.90", "1.20")
     assert (cells["BART (text only)"]["Encoder"], cells["BART (text only)"]["Width"]) == ("–", "–")
-    assert cells["ClipSum, swapped frames"]["R-1 paper"] == "–"
+    assert cells["ClipSum, frames of another video"]["R-1 paper"] == "–"
     assert (cells["ClipSum, fine-tuned"]["R-2 paper"], cells["ClipSum, fine-tuned"]["BLEU-4 paper"]) == ("6.0", "–")
     assert "mini models on drawn videos: their scores compare with nothing outside this table." in text
     assert "Study kitchen, test split, n = 12 videos, seeds 0, 1." in text
@@ -186,7 +197,7 @@ def test_latex_escapes_and_balances(inputs: Path) -> None:
     assert bare.count("{") == bare.count("}")
     assert text.count(r"\begin{") == text.count(r"\end{")
     body = text[text.index(r"\toprule") : text.index(r"\bottomrule")].splitlines()
-    assert {len(re.findall(r"(?<!\\)&", line)) for line in body if line.endswith(r"\\")} == {16}
+    assert {len(re.findall(r"(?<!\\)&", line)) for line in body if line.endswith(r"\\")} == {17}
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")

@@ -65,9 +65,9 @@ def test_a_word_list_and_a_file_say_what_a_video_shows(tmp_path) -> None:  # typ
     assert [video.entities for video in add_entities(videos, str(listed))] == [(), ("fish",)]
     assert add_entities(videos, "") == videos
     listed.write_text('{"video_id": "b", "entities": "fish"}\n')
-    with pytest.raises(ValueError, match="listed.jsonl, line 1: expected"):
+    with pytest.raises(ValueError, match=r"listed\.jsonl, line 1: expected"):
         add_entities(videos, str(listed))
-    with pytest.raises(ValueError, match="dataset.entities: .*nowhere.txt is no file"):
+    with pytest.raises(ValueError, match=r"dataset\.entities: .*nowhere\.txt is no file"):
         add_entities(videos, str(tmp_path / "nowhere.txt"))
     words.write_text("# nothing\n")
     with pytest.raises(ValueError, match="no words in it"):
