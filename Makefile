@@ -64,9 +64,10 @@ test: setup ## lint, types and tests
 	mypy
 	pytest -n 2 --dist loadscope --no-loadscope-reorder
 
-bench: setup ## time frame sampling, feature extraction and a `dvc repro` with nothing to do, on this machine
+bench: setup ## time frame sampling, feature extraction, training and a `dvc repro` with nothing to do, on this machine
 	python -m benchmarks.sampling
 	python -m benchmarks.extraction
+	python -m benchmarks.training
 	@if dvc status --quiet; then echo; echo "dvc repro with nothing to do:"; time dvc repro --quiet; \
 	else echo "dvc repro with nothing to do: not timed, the pipeline is not up to date"; fi
 

@@ -26,7 +26,7 @@ def weights(project: Project, row: str, seed: int = 0) -> str:
 
 
 def test_a_new_row_runs_alone_and_goes_on_when_killed(project: Project) -> None:
-    seen = 'encoder: "${encoder}", sees: "data/features/${encoder}", trains: model'
+    seen = 'reads: source, encoder: "${encoder}", sees: "data/features/${encoder}", trains: model'
     project.add_entry("train", f"second: {{title: A second row, model: clipsum, text: bart, {seen}}}")
     process = subprocess.Popen(
         ["dvc", "repro"],
@@ -81,9 +81,12 @@ METRIC = """    Metric(
     ),
 )
 HEADLINE ="""
-CONTROL_ENTRY = """        Control("again", "Showing once more the frames of", "frames seen once", lambda frames, *_: frames),
+CONTROL_ENTRY = """        Control("again", "once more", "Showing once more the frames of", "frames seen once", lambda frames, *_: frames),
     )
 }"""
+CONTROL_OUTPUTS = """        - metrics/${key}_again.json: {cache: false}
+        - predictions/${key}_again.jsonl: {cache: false}
+        - metrics/${key}_shuffled.json"""
 MODEL = '''"""Text only, under another name."""
 
 from pipeline.models.parts.summarizer import Summarizer
@@ -96,8 +99,17 @@ class Model(Summarizer):
 
 def finished_work(project: Project) -> dict[Path, int]:
     """Every file of finished work in scratch, with the time of its last change. Small files that each run writes are left out."""
-    works = ("weights.*", "download", "sample_frames", "extract_features.*", "train.*", "summarise.*")
-    rewritten = {"row.json", "summary.json", "annotations.json", "label_foodtype.csv", "summaries.jsonl", ".kept", ".unfinished"}
+    works = ("download", "sample_frames", "extract_features.*", "train.*", "summarise.*")
+    rewritten = {
+        "row.json",
+        "summary.json",
+        "annotations.json",
+        "label_foodtype.csv",
+        "summaries.jsonl",
+        "entities.jsonl",
+        ".kept",
+        ".unfinished",
+    }
     paths = [path for name in works for path in (project.folder / ".scratch").glob(f"{name}/*/*") if path.is_file()]
     return {path: path.stat().st_mtime_ns for path in paths if path.name not in rewritten}
 
@@ -111,18 +123,19 @@ def test_what_is_added_touches_the_files_that_the_docs_name_and_an_edit_makes_no
     project.replace("pipeline/evaluation/controls.py", "    )\n}", CONTROL_ENTRY)
     (project.folder / "pipeline" / "models" / "renamed.py").write_text(MODEL)
     project.add_entry("train_text", "renamed: {title: A row of its own, model: renamed, text: bart}")
-    project.add_entry("control", 'clipsum_again: {title: "ClipSum, once more", of: clipsum, shows: again}')
+    project.replace("dvc.yaml", "--shows shuffled", "--shows again shuffled")
+    project.replace("dvc.yaml", "        - metrics/${key}_shuffled.json", CONTROL_OUTPUTS)
     project.replace("pipeline/base/files.py", "import json\n", "import json  # from the standard library\n")
     before, kept = {row: weights(project, row) for row in ROWS}, finished_work(project)
     assert len(kept) > 30
     predictions = {path: path.read_bytes() for path in (project.folder / "predictions").glob("*.jsonl")}
     started = time.monotonic()
     ran = project.repro()
-    assert {"train_text@renamed", "evaluate@renamed", "control@clipsum_again"} <= ran
-    assert len(ran) >= STAGES + 3 and {"weights@bart", "train@clipsum", f"control@{CONTROL}"} <= ran
+    assert {"train_text@renamed", "evaluate_text@renamed"} <= ran
+    assert len(ran) >= STAGES + 2 and {"weights@bart", "train@clipsum", CONTROL} <= ran
     assert time.monotonic() - started < 10 * len(ran), "seconds a stage"
     after = finished_work(project)
-    controls = {path for path in kept if path.parts[-3].startswith("summarise.") and CONTROL in path.parts[-3]}
+    controls = {path for path in kept if path.parts[-3].startswith("summarise.clipsum_")}
     assert {path: after.get(path) for path in kept.keys() - controls} == {path: kept[path] for path in kept.keys() - controls}
     assert {path: path.read_bytes() for path in predictions} == predictions
     assert {row: weights(project, row) for row in ROWS} == before
@@ -170,7 +183,7 @@ def test_runs_are_logged_in_one_experiment(project: Project) -> None:
     (experiment,) = [found for found in client.search_experiments() if found.name == "tiny"]
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
     parents = {run.info.run_name for run in runs if "mlflow.parentRunId" not in run.data.tags}
-    assert {"bart", *STUDIED, "second", CONTROL, "report"} <= parents
+    assert {"bart", *STUDIED, "second", "clipsum_swapped", "report"} <= parents
     nested = [run for run in runs if "mlflow.parentRunId" in run.data.tags and run.data.tags["dvc.row"] == "clipsum"]
     assert nested and all("test_rouge1" in run.data.metrics for run in nested)
-    assert any(len(client.get_metric_history(run.info.run_id, "val_rouge2")) > 1 for run in nested)
+    assert any(len(client.get_metric_history(run.info.run_id, "val_entity_f1")) > 1 for run in nested)

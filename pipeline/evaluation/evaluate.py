@@ -5,8 +5,10 @@ decides it: new resamples need no new summaries, and an edit that concerns neith
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,17 @@ from pipeline.base.code import code_digest
 from pipeline.base.files import read_json, write_text
 from pipeline.base.params import Params
 from pipeline.base.paths import CORPUS, MODELS, metrics_file, predictions_file
-from pipeline.base.resumable import Shard, all_done, run_shards, start_server
+from pipeline.base.resumable import Shard, run_shards, start_server
 from pipeline.base.scratch import file_sha256, fingerprint, keep_only, scratch_folder
 from pipeline.evaluation.controls import CONTROL_SEED, CONTROLS
 from pipeline.scoring.record import Epoch, RowRecord, Score, VideoScores, write_record
 from pipeline.scoring.score import score_file
 from pipeline.training.table_row import Row, checkpoint_digest, read_row, seen_digests, short_digests
+from pipeline.training.train_row import TEXT_LIBRARIES
 
 OWN, NOTHING = "own", "none"
-PRELOAD = ("pipeline.evaluation.summarise",)  # what takes seconds to import, once for all processes
+# What takes seconds to import, once for all processes.
+PRELOAD = ("pipeline.evaluation.summarise", "transformers.generation", "rouge_score.rouge_scorer", "pipeline.scoring.score")
 
 
 @dataclass(frozen=True)
@@ -68,15 +72,25 @@ def control_of(subject: Subject, control: str) -> Subject:
 
 
 def evaluate(subjects: Sequence[Subject], params: Params) -> list[RowRecord]:
-    """Write predictions and record of rows or controls, and add both to their MLflow runs.
+    """Write predictions and record of subjects of one row, and add both to their MLflow runs.
 
-    On a CPU all cores work, a process each: first seeds are summarised side by side, then subjects are scored.
+    On a CPU all cores work, a process each: first seeds are summarised side by side, then subjects are scored side by side.
     """
+    if params.runtime.device != "cuda":
+        # Before this process imports what it needs itself.
+        row = subjects[0].trained
+        start_server([*PRELOAD, f"pipeline.models.{row.model}", *TEXT_LIBRARIES.get(row.text, [])])
+    tracking.preload()
     from pipeline.base.device import choose_device
 
     cores = params.runtime.processes if choose_device(params.runtime.device).type == "cpu" else 1
     marks = [summarise_test(subject, params, workers=cores) for subject in subjects]
-    scored = map(partial(_score, params=params), subjects)
+    score = partial(_score, params=params)
+    if cores == 1 or len(subjects) == 1:
+        scored = list(map(score, subjects))
+    else:
+        with ProcessPoolExecutor(min(cores, len(subjects)), mp_context=get_context("forkserver")) as pool:
+            scored = list(pool.map(score, subjects))
     return [_finish(subject, params, mark, *scores) for subject, mark, scores in zip(subjects, marks, scored, strict=True)]
 
 
@@ -115,8 +129,6 @@ def summarise_test(subject: Subject, params: Params, *, workers: int) -> list[di
     shards = [Shard(name=f"{seed}.jsonl", items=[seed]) for seed in subject.seeds]
     with scratch_folder(f"summarise.{subject.name}", key) as scratch:
         work = partial(_summarise_seed, subject=subject, params=params, single=workers > 1)
-        if workers > 1 and not all_done(shards, scratch):
-            start_server(PRELOAD)
         marks = run_shards(
             work, shards, folder=scratch, workers=workers, unit="seed", title=f"evaluate {subject.name}", forked=True
         )

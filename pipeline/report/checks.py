@@ -22,6 +22,9 @@ def check_rows(rows: Sequence[Row], predictions: Path) -> None:
         _check_together(row, rows[0])
     for row in rows:
         check_alone(row, predictions / f"{row.name}.jsonl")
+    for row in rows:
+        _check_metrics(row, rows[0])
+    for row in rows:
         if row.record.control_of not in (None, *names):
             raise ValueError(f"row {row.name!r}: control of {row.record.control_of!r}, which has no record; evaluate that too")
 
@@ -83,9 +86,6 @@ def _check_together(row: Row, first: Row) -> None:
             f"row {row.name!r} was made from another corpus than row {first.name!r}; evaluate both again, or delete its files in "
             "metrics/ and predictions/ if dvc.yaml no longer has it"
         )
-    if (mine := row.record.metrics.keys()) != first.record.metrics.keys():
-        odd = ", ".join(sorted(mine ^ first.record.metrics.keys()))
-        raise ValueError(f"row {row.name!r}: it and row {first.name!r} have not the same metrics ({odd}); evaluate both again")
     references, others = _references(row.summaries), _references(first.summaries)
     for video in sorted(references.keys() | others.keys()):
         if (video in references) != (video in others):
@@ -93,6 +93,11 @@ def _check_together(row: Row, first: Row) -> None:
             raise ValueError(f"row {lacking.name!r}: no prediction of video {video!r}, which row {having.name!r} has")
         if references[video] != others[video]:
             raise ValueError(f"row {row.name!r}: the reference of video {video!r} differs from the one in row {first.name!r}")
+
+
+def _check_metrics(row: Row, first: Row) -> None:
+    if odd := sorted(row.record.metrics.keys() ^ first.record.metrics.keys()):
+        raise ValueError(f"row {row.name!r}: it and row {first.name!r} differ in metrics ({', '.join(odd)}); evaluate both again")
 
 
 def _can_be_scored(metric: metrics.Metric, record: RowRecord) -> bool:

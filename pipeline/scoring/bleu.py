@@ -12,16 +12,22 @@ import numpy as np
 
 from pipeline.scoring.statistics import Floats
 
+HIGHEST = 4  # order
+
 
 def bleu_statistics(predictions: Sequence[str], references: Sequence[str], *, order: int) -> Floats:
     """What corpus BLEU sums up, per video: `[videos, 2 + 2 * order]` with both lengths, matches and totals per n-gram order."""
+    rows = [_counts(prediction, reference) for prediction, reference in zip(predictions, references, strict=True)]
+    counts = np.array(rows, dtype=np.float64).reshape(len(rows), 2 + 2 * HIGHEST)
+    return np.hstack([counts[:, : 2 + order], counts[:, 2 + HIGHEST : 2 + HIGHEST + order]])
+
+
+@lru_cache(maxsize=20_000)
+def _counts(prediction: str, reference: str) -> tuple[float, ...]:
+    """Of one pair up to the highest order, from which every lower one is read."""
     # The public corpus_score gives sums only; a one-sentence corpus is its own sum.
-    scorer = _bleu(order)
-    rows = []
-    for prediction, reference in zip(predictions, references, strict=True):
-        score = scorer.corpus_score([prediction], [[reference]])
-        rows.append([score.sys_len, score.ref_len, *score.counts, *score.totals])
-    return np.array(rows, dtype=np.float64)
+    score = _bleu(HIGHEST).corpus_score([prediction], [[reference]])
+    return (score.sys_len, score.ref_len, *score.counts, *score.totals)
 
 
 def corpus_bleu(statistics: Floats) -> Floats:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from pipeline.training.loop import Epoch, Task
 
 # What takes seconds to import, once for all processes.
-PRELOAD = ("pipeline.training.batches", "pipeline.training.train_row", "pipeline.training.loop")
+PRELOAD = ("pipeline.training.batches", "pipeline.training.train_row", "pipeline.training.loop", "transformers.generation")
+TEXT_LIBRARIES = {"bart": ["transformers.models.bart.modeling_bart"], "t5": ["transformers.models.t5.modeling_t5"]}
 
 
 def train_row(row: Row, params: Params) -> list[dict[str, Any]]:
@@ -37,10 +38,14 @@ def train_row(row: Row, params: Params) -> list[dict[str, Any]]:
     shards = [Shard(name=str(seed), items=[seed]) for seed in params.current.seeds]
     stage = f"{'train_text' if row.sees is None else 'train'}@{row.name}"
     with scratch_folder(f"train.{row.name}", key) as folder:
+        trained = all_done(shards, folder)
+        if not trained and len(shards) > 1 and params.runtime.device != "cuda":
+            # Now, so that it imports while this process opens the run.
+            start_server([*PRELOAD, f"pipeline.models.{row.model}", *_libraries(row)])
         run = tracking.row_run(study=params.study, row=row.name, stage=stage, fingerprint=key, params=write_row(row) | settings)
         with run as row_run:
             row_run.dataset(name=params.study, path=CORPUS, digest=file_sha256(CORPUS), context="training")
-            workers, threads = (1, 1) if all_done(shards, folder) else _share_cores(row, params)
+            workers, threads = (1, 1) if trained else _share_cores(params)
             with curves(row_run, folder, params.current.seeds):
                 work = partial(train_shard, row=row, folder=folder, threads=threads)
                 results = run_shards(
@@ -162,24 +167,24 @@ def curves(row_run: tracking.RowRun, folder: Path, seeds: Sequence[int]) -> Iter
             listener.join()
 
 
-def _share_cores(row: Row, params: Params) -> tuple[int, int]:
-    """Processes for the seeds, and threads for each. Starts the server that processes are forked from."""
+def _share_cores(params: Params) -> tuple[int, int]:
+    """Processes for the seeds, and threads for each."""
     from pipeline.base.device import choose_device
 
     if choose_device(params.runtime.device).type != "cpu":
         return 1, 1
     seeds = len(params.current.seeds)
-    if seeds > 1:
-        start_server([*PRELOAD, *_encoder_library(row)])
     # Up to two seeds a core: with three seeds on two cores none is left to train alone.
     workers = min(2 * params.runtime.processes, seeds)
     return workers, max(1, params.runtime.processes // workers)
 
 
-def _encoder_library(row: Row) -> list[str]:
+def _libraries(row: Row) -> list[str]:
+    """What a library would else import in every process, when a model of its kind is made."""
     from pipeline.encoders.encoder import read_spec
 
-    return [read_spec(row.encoder_weights).library] if row.tuning == "finetuned" else []
+    text = TEXT_LIBRARIES.get(row.text, [])
+    return [*text, read_spec(row.encoder_weights).library] if row.tuning == "finetuned" else text
 
 
 def _copy_tokenizer(weights: Path, out: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.base.files import read_json, write_json
@@ -16,12 +17,14 @@ from pipeline.evaluation import ablations as registry
 from pipeline.evaluation.ablations import Ablation
 from pipeline.evaluation.controls import CONTROLS, Control
 from pipeline.report.ablations import ablation_csv, ablation_lines, ablation_markdown
-from pipeline.report.claims import Verdict, claims, judge, judge_small
-from pipeline.report.evidence import Evidence, controls_not_run, frames_use, gather_evidence, headline
+from pipeline.report.calibration import calibrate
+from pipeline.report.claims import Step, Verdict, claims, judge
+from pipeline.report.evidence import Evidence, frames_use, gather_evidence, headline
+from pipeline.report.families import Tested
 from pipeline.report.paper import TABLE_1
 from pipeline.report.results import Results
-from pipeline.report.text import p_text, signed
-from pipeline.scoring.statistics import Comparison, compare, holm
+from pipeline.report.text import number, p_text, signed
+from pipeline.scoring.statistics import Comparison, Resampled, compare
 from tests.report_inputs import (
     MADE_FROM,
     SETTINGS,
@@ -37,130 +40,150 @@ from tests.report_inputs import (
 )
 
 
-def sentences(results: Results, evidence: Evidence | None = None) -> list[str]:
+def use_of_frames(results: Results, evidence: Evidence | None = None) -> list[str]:
     """The page's sentences on the use of the frames."""
     section = render(
         "report/templates/sections/frames_use.html.jinja",
         frames_use=frames_use(results, evidence or gather_evidence(results, resamples=300)),
-        controls_not_run=controls_not_run(results),
+        frames_use_figure=None,
+        looks=[],
+        probes=None,
+        primary=results.primary,
         signed=signed,
         p_text=p_text,
     )
     return [" ".join(html.unescape(text).split()) for text in re.findall("<li>(.*?)</li>", section, re.DOTALL)]
 
 
-def verdicts(results: Results) -> dict[str, Verdict]:
+def verdicts(results: Results, *, calibrated: bool = True) -> dict[str, Verdict]:
     lines = ablation_lines(results, resamples=300)
-    found = claims(results, gather_evidence(results, resamples=300), lines, resamples=300)
+    found = claims(results, gather_evidence(results, resamples=300), lines, calibrated=calibrated)
     return {claim.key: claim.verdict for claim in found}
 
 
-def test_headline_names_the_leader_and_its_lead(inputs: Path, tmp_path: Path) -> None:
+def test_headline_names_the_leader_by_the_primary_metric(inputs: Path, tmp_path: Path) -> None:
     results = load(inputs)
     leader = headline(results, resamples=300)
-    best = max(results.trained, key=lambda row: row.record.metrics["rouge2"].mean)
+    best = max(results.trained, key=lambda row: row.record.metrics["rouge1"].mean)
     assert leader is not None and leader.best == best
     page = " ".join((write(inputs, tmp_path / "reports") / "index.html").read_text().split())
-    assert f"{best.title} has the highest ROUGE-2 of 5 systems: {best.record.metrics['rouge2'].mean:.1f}." in page
+    score = best.record.metrics["rouge1"].mean
+    assert f"{best.title} has the highest ROUGE-1 of the systems that see no truth: {score:.1f}." in page
     assert f"{leader.second.title} comes next with" in page
 
 
-def test_every_row_is_compared_and_p_values_are_corrected_together(inputs: Path) -> None:
+def test_a_row_that_sees_the_truth_competes_with_nobody(inputs: Path) -> None:
+    write_row(inputs, "oracle", ("Oracle", "oracle", "frozen", "own", None, 24, 0.0))
+    leader = headline(load(inputs), resamples=50)
+    assert leader is not None and "oracle" not in (leader.best.name, leader.second.name)
+
+
+def test_a_control_and_its_system_share_their_seeds(inputs: Path) -> None:
     results = load(inputs)
     evidence = gather_evidence(results, resamples=300)
-    assert set(evidence.tested) == {"bart", "resnet152", "clipsum_finetuned", "zucchini", "clipsum_swapped"}
-    ps = {
-        row: max(found.p_bootstrap, found.p_randomisation)
-        for row, found in ((row, tested["rouge1"].found) for row, tested in evidence.tested.items())
-    }
-    corrected = dict(zip(ps, holm(list(ps.values())), strict=True))
-    assert {row: tested["rouge1"].p for row, tested in evidence.tested.items()} == corrected
     clipsum, swapped = results.find("clipsum"), results.find("clipsum_swapped")
     assert clipsum is not None and swapped is not None
     shared = compare(clipsum.scores("rouge1"), swapped.scores("rouge1"), resamples=300, seed=0, same_checkpoints=True)
-    assert evidence.tested["clipsum_swapped"]["rouge1"].found == shared
+    tested = evidence.of("clipsum", "clipsum_swapped")
+    assert tested is not None and tested.found == shared
+
+
+def test_more_seeds_of_a_row_are_used_where_they_belong_to_it(inputs: Path) -> None:
+    for row in ("bart", "clipsum", "clipsum_swapped"):
+        write_row(inputs, row, SYSTEMS[row], seeds=(0, 1, 2, 3), name=f"evidence/{row}")
+    results = load(inputs)
+    assert set(results.evidence) == {"bart", "clipsum", "clipsum_swapped"}
+    first, second = results.strongest("clipsum", "bart")
+    assert first.summaries.seeds == second.summaries.seeds == (0, 1, 2, 3)
+    assert results.strongest("clipsum", "clipsum_swapped")[1].summaries.seeds == (0, 1, 2, 3)
+    assert [len(row.summaries.seeds) for row in results.strongest("clipsum", "resnet152")] == [4, 2]
+    add_more_rows(inputs)
+    results = load(inputs)
+    both = results.strongest("clipsum", "clipsum_zeros")
+    assert [len(row.summaries.seeds) for row in both] == [2, 2], "a control goes with the checkpoints of its system"
+    change_metrics(inputs, "evidence/bart", lambda value: value["made_from"].update(code="another"))
+    assert set(load(inputs).evidence) == {"clipsum", "clipsum_swapped"}, "what was made by other code is left out"
 
 
 def test_a_control_that_hurts_and_a_row_without_frames(inputs: Path) -> None:
-    text_only, control, missing = sentences(load(inputs))
-    assert text_only.startswith("ClipSum minus BART (text only), which sees no frames, is +")
-    assert missing == "Controls not run: shuffled, first, zeros."
-    assert "ClipSum scores higher." in text_only
+    control, *gains = use_of_frames(load(inputs))
     assert control.startswith("Showing another video's frames to ClipSum costs it +")
     assert control.endswith("The summaries depend on what the frames show.")
+    (clipsum,) = [text for text in gains if text.startswith("ClipSum minus BART (text only), which sees no frames, is +")]
+    assert clipsum.endswith(": a gain.")
 
 
-def test_a_control_that_changes_nothing_is_no_evidence_and_the_page_says_so(inputs: Path) -> None:
+def test_a_control_that_changes_nothing_is_said_to_be_equal(inputs: Path) -> None:
     shutil.copy(inputs / "predictions" / "clipsum.jsonl", inputs / "predictions" / "clipsum_swapped.jsonl")
     of_clipsum = read_json(inputs / "metrics" / "clipsum.json")
     same = {key: of_clipsum[key] for key in ("metrics", "per_video")}
     change_metrics(inputs, "clipsum_swapped", lambda value: value.update(same))
     remake(inputs, "clipsum_swapped")
-    control = sentences(load(inputs))[-2]
+    control = use_of_frames(load(inputs))[0]
     assert "costs it +0.00 [+0.00, +0.00] ROUGE-1" in control
-    assert "No harm can be measured, so there is no evidence that the summaries use what the frames show." in control
+    assert "equal within the margin: the summaries do not depend on what the frames show." in control
 
 
-def test_a_control_that_hurts_but_for_the_correction_is_left_open(inputs: Path) -> None:
+def test_what_is_neither_different_nor_equal_is_open(inputs: Path) -> None:
     results = load(inputs)
     evidence = gather_evidence(results, resamples=300)
-    tested = {row: {metric: replace(each, p=0.2) for metric, each in found.items()} for row, found in evidence.tested.items()}
-    control = next(text for text in sentences(results, Evidence(tested)) if text.startswith("Showing another"))
-    assert control.endswith("Whether the summaries use what the frames show remains open.")
+    unsure = {pair: replace(each, p=0.2, p_equal=0.2) for pair, each in evidence.tested["rouge1"].items()}
+    control = use_of_frames(results, Evidence("rouge1", {"rouge1": unsure}))[0]
+    assert control.endswith("Whether the summaries depend on what the frames show remains open.")
 
 
 def test_a_control_added_to_its_registry_is_reported(inputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    added = Control("mirrored", "Mirroring the frames of", "left and right", lambda frames, videos, seed: frames)
+    added = Control("mirrored", "mirrored", "Mirroring the frames of", "left and right", lambda frames, shown: frames)
     monkeypatch.setitem(CONTROLS, "mirrored", added)
-    assert sentences(load(inputs))[-1] == "Controls not run: shuffled, first, zeros, mirrored."
     write_row(inputs, "clipsum_mirrored", ("ClipSum, mirrored", "clip_vit_b32", "frozen", "mirrored", "clipsum", 128, 0.6))
-    found = sentences(load(inputs))
-    assert found[-1] == "Controls not run: shuffled, first, zeros."
+    found = use_of_frames(load(inputs))
     mirrored = next(text for text in found if text.startswith("Mirroring the frames of ClipSum costs it +"))
     assert mirrored.endswith("The summaries depend on left and right.")
 
 
-def found(mean: float, low: float, high: float) -> Comparison:
-    return Comparison(mean, low, high, p_bootstrap=0.5, p_randomisation=0.5, effect_size=0.1, detectable=1.0)
+def tested(mean: float, low: float, high: float, *, p: float, p_equal: float = 0.5) -> Tested:
+    nothing = Resampled(np.array([mean]))
+    found = Comparison(mean, low, high, p_bootstrap=0.5, p_randomisation=0.5, effect_size=0.1, resampled=nothing)
+    return Tested(found, p, p_equal, low, high, detectable=1.0)
 
 
 @pytest.mark.parametrize(
-    ("difference", "p", "claimed", "expected"),
+    ("difference", "p", "p_equal", "claimed", "expected"),
     [
-        ((3.0, 1.0, 5.0), 0.01, 2.5, "supported"),
-        ((-3.0, -5.0, -1.0), 0.01, 2.5, "not_supported"),
-        ((-3.0, -5.0, -1.0), 0.01, -0.5, "supported"),
-        ((0.4, -1.0, 1.8), 0.6, 2.5, "not_supported"),  # a gain of 2.5 would have been seen
-        ((-1.5, -2.9, -0.1), 0.2, 2.5, "not_supported"),  # and here even more so
-        ((0.3, 0.05, 0.6), 0.2, 2.5, "open"),  # smaller than claimed, but if anything on the claimed side
-        ((-0.4, -1.8, 1.0), 0.6, -2.5, "not_supported"),
-        ((0.4, -1.0, 2.8), 0.6, 2.5, "open"),
-        ((3.0, -0.1, 6.0), 0.01, 2.5, "open"),  # other seeds might not show it
-        ((3.0, 0.1, 6.0), 0.2, 2.5, "open"),  # too many comparisons
-        ((3.0, 1.0, 5.0), 0.01, None, "supported"),
-        ((0.4, -1.0, 1.8), 0.6, None, "open"),  # nothing to exclude
+        ((3.0, 1.0, 5.0), 0.01, 0.9, None, "supported"),
+        ((-3.0, -5.0, -1.0), 0.01, 0.9, None, "not_supported"),
+        ((0.4, -1.0, 1.8), 0.6, 0.01, None, "equal"),
+        ((0.5, 0.1, 0.9), 0.01, 0.01, None, "equal"),  # shown to be there, and not to matter
+        ((0.4, -1.0, 2.8), 0.6, 0.2, None, "open"),
+        ((3.0, -0.1, 6.0), 0.01, 0.9, None, "open"),  # the corrected interval reaches zero
+        ((3.0, 0.1, 6.0), 0.2, 0.9, None, "open"),  # too many comparisons
+        ((3.0, 1.0, 5.0), 0.01, 0.9, 2.5, "supported"),
+        ((0.4, -1.0, 1.8), 0.6, 0.2, 2.5, "not_supported"),  # a gain of 2.5 would have been seen
+        ((-1.5, -2.9, -0.1), 0.2, 0.6, 2.5, "not_supported"),  # and here even more so
+        ((0.3, 0.05, 0.6), 0.2, 0.2, 2.5, "open"),  # smaller than claimed, but if anything on the claimed side
+        ((0.4, -1.0, 2.8), 0.6, 0.2, 2.5, "open"),
+        ((0.4, -0.5, 0.8), 0.6, 0.01, 2.5, "not_supported"),
     ],
 )
 def test_verdicts_follow_the_rule(
-    difference: tuple[float, float, float], p: float, claimed: float | None, expected: Verdict
+    difference: tuple[float, float, float], p: float, p_equal: float, claimed: float | None, expected: Verdict
 ) -> None:
-    assert judge(found(*difference), p, claimed=claimed) == expected
+    assert judge(tested(*difference, p=p, p_equal=p_equal), claimed=claimed) == expected
 
 
 @pytest.mark.parametrize(
-    ("difference", "expected"),
+    ("difference", "p", "p_equal", "expected"),
     [
-        ((-0.1, -0.7, 0.6), "supported"),
-        ((-0.1, -1.7, 0.6), "open"),
-        ((0.2, -1.2, 1.6), "open"),
-        ((5.0, 3.0, 7.0), "not_supported"),
-        ((-3.0, -4.0, -2.0), "not_supported"),
+        ((-0.1, -0.7, 0.6), 0.9, 0.01, "supported"),
+        ((0.2, -1.2, 1.6), 0.9, 0.2, "open"),
+        ((5.0, 3.0, 7.0), 0.01, 0.9, "not_supported"),
+        ((-3.0, -4.0, -2.0), 0.01, 0.9, "not_supported"),
     ],
 )
-def test_a_claim_of_hardly_a_difference_needs_a_narrow_interval(
-    difference: tuple[float, float, float], expected: Verdict
+def test_a_claim_of_hardly_a_difference_needs_equivalence(
+    difference: tuple[float, float, float], p: float, p_equal: float, expected: Verdict
 ) -> None:
-    assert judge_small(found(*difference)) == expected
+    assert Step("a", "b", None, tested(*difference, p=p, p_equal=p_equal), small=True).verdict == expected
 
 
 def test_claims_without_their_rows_are_not_run(inputs: Path) -> None:
@@ -174,22 +197,51 @@ def test_claims_without_their_rows_are_not_run(inputs: Path) -> None:
     assert without["fusion_layer"] == "not_run"
 
 
-def test_every_claim_has_its_text(inputs: Path, tmp_path: Path) -> None:
+def test_without_calibration_there_is_no_verdict(inputs: Path, tmp_path: Path) -> None:
+    assert set(verdicts(load(inputs), calibrated=False).values()) == {"uncalibrated"}
     page = html.unescape((write(inputs, tmp_path / "reports") / "index.html").read_text())
-    section = page[page.index('<section id="claims">') : page.index('<section id="frames-use">')]
+    assert "Calibrated: no." in page and "no verdict: not calibrated" in page, "these inputs have no oracle"
+    assert "supported</span>" not in page
+
+
+def test_every_claim_has_its_text(inputs: Path) -> None:
+    results = load(inputs)
+    evidence, lines = gather_evidence(results, resamples=300), ablation_lines(results, resamples=300)
+
+    def shown(scale: str) -> str:
+        for row in results.rows:
+            change_metrics(inputs, row.name, lambda value: value.update(scale=scale))
+        of_scale = load(inputs)
+        return html.unescape(
+            render(
+                "report/templates/sections/claims.html.jinja",
+                claims=claims(of_scale, evidence, lines, calibrated=True),
+                calibration=calibrate(results, evidence, resamples=50),
+                shared=of_scale.shared,
+                primary=results.primary,
+                margin="1",
+                signed=signed,
+                number=number,
+                p_text=p_text,
+            )
+        )
+
+    section = shown("full")
     assert len(re.findall(r'<tr><td class="wrap">[A-Z]', section)) == len(verdicts(load(inputs))) == 10
     row = section[section.index("ClipSum is better than text alone") :]
     row = row[: row.index("</tr>")]
     assert '<span class="verdict yes">supported</span>' in row
-    assert "ClipSum minus BART (text only): the paper has +4.7, we find +" in row
-    assert "within 1 point" in section
+    assert "ClipSum minus BART (text only): +" in row and "the first is better; the paper has +4.7" in row
+    assert "within 1 points" in section
+    assert "the paper has" not in shown("mini"), "the paper's gains are no yardstick for mini models"
 
 
 def test_another_encoder_is_not_judged_by_the_papers_figures(inputs: Path) -> None:
     for row in ("clipsum", "clipsum_finetuned"):
         change_metrics(inputs, row, lambda value: value.update(encoder="resnet152"))
     assert verdicts(load(inputs)) == {}
-    assert not any(line.paper for line in ablation_lines(load(inputs), resamples=50))
+    papers = [line for line in ablation_lines(load(inputs), resamples=50) if line.paper]
+    assert not papers
 
 
 def ablated(inputs: Path) -> dict[str, str]:
@@ -207,9 +259,9 @@ def test_ablations_are_shown_and_what_is_not_run_is_named(inputs: Path) -> None:
     assert [line.ablation.name for line in lines if line.is_base] == ["fusion-layer-5", "frames-base", "encoder-frozen"]
     text = ablation_markdown(results, lines)
     cells = {row[0]: row[1:] for line in text.splitlines() if (row := [cell.strip() for cell in line.strip("|").split("|")])}
-    assert cells["fusion layer: 4"] == ["not run", "32.4", "not run", "6.0", "not run", "24.7", "–"]
-    assert [cells[name][-1] for name in ("fusion layer: 5", "frames: base", "encoder: frozen")] == ["is ClipSum"] * 3
-    records = {record["name"]: record for record in csv.DictReader(io.StringIO(ablation_csv(lines)))}
+    assert cells["fusion layer: 4"] == ["not run", "32.4", "not run", "not run", "not run", "6.0", "not run", "24.7", "–", "–"]
+    assert [cells[name][-2] for name in ("fusion layer: 5", "frames: base", "encoder: frozen")] == ["is ClipSum"] * 3
+    records = {record["name"]: record for record in csv.DictReader(io.StringIO(ablation_csv(results, lines)))}
     layer = lines[0]
     assert layer.row is not None and layer.found is not None
     assert float(records["fusion-layer-3"]["rouge1"]) == layer.row.record.metrics["rouge1"].mean
@@ -298,8 +350,8 @@ def test_the_page_says_in_words_how_rows_were_trained(inputs: Path, tmp_path: Pa
     assert tuned["Batch"].endswith("16 videos a step")
     assert "Adam with betas 0.9, 0.999" in tuned["Optimiser"]
     assert "epochs run: 5, 5" in tuned["Stopping"]
-    assert tuned["Chosen"].startswith("the epoch with the best validation ROUGE-2: 4, 4")
-    assert tuned["Validation ROUGE-2 by epoch"].count(",") == 8, "every epoch of both seeds"
+    assert tuned["Chosen"].startswith("the epoch with the best validation R-2: 4, 4")
+    assert tuned["Validation R-2 by epoch"].count(",") == 8, "every epoch of both seeds"
     assert "no warm-up" in tuned["Schedule"]
     how = tuned["How settings were chosen"]
     assert (
@@ -317,8 +369,8 @@ def test_a_floor_competes_with_nobody(inputs: Path) -> None:
     results = load(inputs)
     assert [row.record.kind for row in results.rows][-2:] == ["control", "floor"]
     assert not any(row.record.kind == "floor" for row in results.trained)
-    assert not any("First words" in sentence for sentence in sentences(results))
-    assert "floor_lead" in gather_evidence(results, resamples=50).tested
+    assert not any("First words" in sentence for sentence in use_of_frames(results))
+    assert gather_evidence(results, resamples=50).of("clipsum", "floor_lead") is not None
 
 
 def test_the_gains_of_the_paper_are_those_of_its_table() -> None:

@@ -106,7 +106,7 @@ def test_page_shows_frames_lost_videos_training_and_signatures(inputs: Path, tmp
 def test_rows_and_ablations_that_are_not_run_are_said_to_be(inputs: Path, tmp_path: Path) -> None:
     html = (write(inputs, tmp_path / "reports") / "index.html").read_text()
     row = html[html.index("<th>VG-BART</th>") :]
-    assert row[: row.index("</tr>")].count("not run") == 5
+    assert row[: row.index("</tr>")].count("not run") == 6
     assert "<td>not run</td>" in html[html.index('id="ablations"') :]
 
 
@@ -128,7 +128,7 @@ def test_one_row_alone_makes_a_report(inputs: Path, tmp_path: Path) -> None:
     out = write(inputs, tmp_path / "reports")
     html = (out / "index.html").read_text()
     assert "nothing to compare yet" in html
-    assert "There is nothing to compare: the row clipsum, or every other row, is missing." in html
+    assert "There is nothing to compare: fewer than two rows have been run." in html
     assert "there are no curves" in html
     assert not (out / "figures" / "curves.svg").exists()
     assert "No row states its training parameters." in html

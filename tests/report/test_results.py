@@ -80,7 +80,7 @@ def test_faulty_metrics_are_named_by_row(inputs: Path, fault: str) -> None:
 
 def test_a_row_in_one_folder_only_is_refused(inputs: Path) -> None:
     (inputs / "predictions" / "bart.jsonl").rename(inputs / "bart.jsonl")
-    with pytest.raises(ValueError, match=r"'bart': .*bart.jsonl is missing; run `dvc repro evaluate@bart`"):
+    with pytest.raises(ValueError, match=r"'bart': .*bart.jsonl is missing; run `dvc repro evaluate_text@bart`"):
         load(inputs)
     (inputs / "bart.jsonl").rename(inputs / "predictions" / "bart.jsonl")
     (inputs / "metrics" / "zucchini.json").unlink()
