@@ -1,8 +1,8 @@
 """Videos that training works through a second and core, against the version before: `python -m benchmarks.training`
 
-Both versions train the row `clipsum` of the kitchen study over all its seeds, each with its own code, settings and mini BART, on the
-videos and features that lie here. They take turns, so that a slow moment of the machine meets both. The time is that of the whole
-command, from the start of Python to the published models: imports, validation and idle cores count.
+Both versions train the row `clipsum` of the kitchen study over all its seeds, each with its own code, settings and mini BART,
+on the videos and features that lie here. They take turns, so that a slow moment of the machine meets both. The time is that of
+the whole command, from the start of Python to the published models: imports, validation and idle cores count.
 """
 
 import argparse

@@ -81,7 +81,7 @@ METRIC = """    Metric(
     ),
 )
 HEADLINE ="""
-CONTROL_ENTRY = """        Control("again", "once more", "Showing once more the frames of", "frames seen once", lambda frames, *_: frames),
+CONTROL_ENTRY = """        Control("again", "once more", "Showing once more the frames of", "nothing", lambda frames, *_: frames),
     )
 }"""
 CONTROL_OUTPUTS = """        - metrics/${key}_again.json: {cache: false}

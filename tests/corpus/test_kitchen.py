@@ -13,6 +13,7 @@ from av.video.frame import PictureType
 from pipeline.base.params import KitchenDataset
 from pipeline.corpus import kitchen
 from pipeline.corpus.annotations import read_annotations
+from pipeline.corpus.entities import entities_in
 from pipeline.kitchen.grammar import ACTIONS, ATTRIBUTES, INGREDIENTS, VESSELS, Step, allowed, generator
 from pipeline.kitchen.motion import open_shot
 from pipeline.kitchen.shot import Take
@@ -105,6 +106,13 @@ def test_share_changes_the_narration_and_nothing_else(built: Path, tmp_path: Pat
     changed = {name for name in before if before[name] != after[name]}
     assert changed
     assert all(name.startswith("transcripts/") for name in changed)
+
+
+def test_entities_are_the_recipes_ingredients_and_the_named_transcript_names_them(built: Path) -> None:
+    for video in kitchen.read_dataset(built):
+        assert 2 <= len(video.entities) <= 3
+        assert entities_in(video.summary, INGREDIENTS) == set(video.entities) == entities_in(video.transcript_named, INGREDIENTS)
+        assert entities_in(" ".join(video.steps), INGREDIENTS) == set(video.entities)
 
 
 def test_a_killed_run_goes_on_with_the_shards_it_had(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

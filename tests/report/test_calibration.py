@@ -1,4 +1,6 @@
-"""An instrument is believed when its controls come out right: simulated studies with and without an effect of vision; families."""
+"""An instrument is believed when its controls come out right: simulated studies with and without an effect of vision;
+families.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -32,8 +34,8 @@ def set_scores(inputs: Path, row: str, values: np.ndarray) -> None:
 
 
 def simulate(inputs: Path, *, effect: float, leak: float = 0.0, half: float | None = None) -> Results:
-    """A study whose oracle gains `effect` points from its own frames, `leak` points where the text names everything, and, if it has been
-    run, `half` points at the dose in between.
+    """A study whose oracle gains `effect` points from its own frames, `leak` points where the text names everything, and, if it
+    has been run, `half` points at the dose in between.
     """
     generator = np.random.default_rng(5)
     for kind in ("metrics", "predictions"):
