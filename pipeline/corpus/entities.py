@@ -32,7 +32,8 @@ def add_entities(videos: Sequence[Video], path: str) -> list[Video]:
       mention;
     - a `.jsonl` has lines of `{"video_id": ..., "entities": [...]}`: a video has exactly these.
 
-    A file that is missing or of another kind is a `ValueError` that names it.
+    A file that is missing or of another kind is a `ValueError` that names it, and so is a `.jsonl` that leaves out a usable
+    video.
     """
     if not path:
         return list(videos)
@@ -43,6 +44,11 @@ def add_entities(videos: Sequence[Video], path: str) -> list[Video]:
         names = read_word_list(file)
         return [replace(video, entities=_mentioned(video, names)) for video in videos]
     listed = _read_listed(file)
+    lacking = [video.video_id for video in videos if video.status == "ok" and video.video_id not in listed]
+    if lacking:
+        raise ValueError(
+            f"{file}: no line for {len(lacking)} videos, such as {', '.join(lacking[:3])}; a video that shows none has []"
+        )
     return [replace(video, entities=listed.get(video.video_id, ())) for video in videos]
 
 

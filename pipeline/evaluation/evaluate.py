@@ -5,10 +5,10 @@ decides it: new resamples need no new summaries, and an edit that concerns neith
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing import get_context
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ from pipeline.training.train_row import TEXT_LIBRARIES
 
 OWN, NOTHING = "own", "none"
 # What takes seconds to import, once for all processes.
-PRELOAD = ("pipeline.evaluation.summarise", "transformers.generation", "rouge_score.rouge_scorer", "pipeline.scoring.score")
+PRELOAD = ("pipeline.evaluation.summarise", "transformers.generation")
+SCORERS = ("rouge_score.rouge_scorer", "nltk.translate.meteor_score", "sacrebleu.metrics")
 
 
 @dataclass(frozen=True)
@@ -74,24 +75,23 @@ def control_of(subject: Subject, control: str) -> Subject:
 def evaluate(subjects: Sequence[Subject], params: Params) -> list[RowRecord]:
     """Write predictions and record of subjects of one row, and add both to their MLflow runs.
 
-    On a CPU all cores work, a process each: first seeds are summarised side by side, then subjects are scored side by side.
+    On a CPU seeds are summarised side by side, a process each, while this process scores the subject before.
     """
     if params.runtime.device != "cuda":
         # Before this process imports what it needs itself.
         row = subjects[0].trained
         start_server([*PRELOAD, f"pipeline.models.{row.model}", *TEXT_LIBRARIES.get(row.text, [])])
-    tracking.preload()
-    from pipeline.base.device import choose_device
+    with ThreadPoolExecutor(1) as scorer:
+        scorer.submit(_import_scorers)
+        from pipeline.base.device import choose_device
 
-    cores = params.runtime.processes if choose_device(params.runtime.device).type == "cpu" else 1
-    marks = [summarise_test(subject, params, workers=cores) for subject in subjects]
-    score = partial(_score, params=params)
-    if cores == 1 or len(subjects) == 1:
-        scored = list(map(score, subjects))
-    else:
-        with ProcessPoolExecutor(min(cores, len(subjects)), mp_context=get_context("forkserver")) as pool:
-            scored = list(pool.map(score, subjects))
-    return [_finish(subject, params, mark, *scores) for subject, mark, scores in zip(subjects, marks, scored, strict=True)]
+        cores = params.runtime.processes if choose_device(params.runtime.device).type == "cpu" else 1
+        marks, scored = [], []
+        for subject in subjects:
+            marks.append(summarise_test(subject, params, workers=cores))
+            scored.append(scorer.submit(_score, subject, params))
+        scores = [each.result() for each in scored]
+    return [_finish(subject, params, mark, *found) for subject, mark, found in zip(subjects, marks, scores, strict=True)]
 
 
 def _finish(
@@ -101,6 +101,13 @@ def _finish(
     write_record(metrics_file(subject.name), record)
     _track(subject, params, record)
     return record
+
+
+def _import_scorers() -> None:
+    """In a thread, while other processes import their own libraries."""
+    for name in SCORERS:
+        import_module(name)
+    tracking.preload()
 
 
 def _score(subject: Subject, params: Params) -> tuple[dict[str, Score], VideoScores]:

@@ -21,9 +21,12 @@ class Entities:
 
 
 def known_entities(corpus: pd.DataFrame, video_ids: Collection[str]) -> Entities | None:
-    """Those of the corpus, if every one of `video_ids` has some; else None: a mean over some of the videos would mislead."""
+    """Those of the corpus; None if no video of it has any, where nobody knows them.
+
+    In a corpus that has some, a video without any has none to name: a summary that names none is right.
+    """
     of = {video: frozenset(values) for video, values in zip(corpus["video_id"], corpus["entities"], strict=True)}
-    if not all(of.get(video) for video in video_ids):
+    if not any(of.values()):
         return None
     return Entities({video: of[video] for video in video_ids}, frozenset().union(*of.values()))
 
@@ -34,5 +37,5 @@ def entity_f1(predictions: Sequence[str], videos: Sequence[str], entities: Entit
 
 
 def f1(found: Collection[str], true: Collection[str]) -> float:
-    """Harmonic mean of precision and recall of two sets, 0 to 100."""
-    return 200 * len(set(found) & set(true)) / (len(found) + len(true)) if found or true else 0.0
+    """Harmonic mean of precision and recall of two sets, 0 to 100; of two empty ones 100."""
+    return 200 * len(set(found) & set(true)) / (len(found) + len(true)) if found or true else 100.0

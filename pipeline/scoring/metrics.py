@@ -157,7 +157,7 @@ def validation_score(
     if isinstance(scorer, PerVideoEntities):
         if entities is None:
             raise ValueError(
-                f"metric {metric!r}: not every video of the split has entities; see dataset.entities, or choose another"
+                f"metric {metric!r}: nobody knows the entities of this dataset; see dataset.entities, or choose another"
             )
         return float(np.mean(scorer.score(predictions, videos, entities)))
     assert isinstance(scorer, PerVideo), f"{metric} has no figure for each video"

@@ -39,6 +39,7 @@ def test_f1_of_sets_by_hand() -> None:
     assert f1({"egg"}, {"egg"}) == 100
     assert f1(set(), {"egg"}) == 0
     assert f1({"egg"}, {"fish"}) == 0
+    assert f1(set(), set()) == 100
 
 
 def test_a_wrong_name_costs_precision_and_naming_twice_gains_nothing() -> None:
@@ -47,11 +48,13 @@ def test_a_wrong_name_costs_precision_and_naming_twice_gains_nothing() -> None:
     assert scores == [100, 50, 0]
 
 
-def test_entities_are_known_of_every_video_or_of_none() -> None:
+def test_entities_are_known_if_any_video_has_some() -> None:
     corpus = pd.DataFrame({"video_id": ["a", "b", "c"], "entities": [["egg"], ["fish", "egg"], []]})
-    found = known_entities(corpus, ["a", "b"])
-    assert found is not None and found.of == {"a": {"egg"}, "b": {"egg", "fish"}} and found.names == {"egg", "fish"}
-    assert known_entities(corpus, ["a", "c"]) is None
+    found = known_entities(corpus, ["a", "c"])
+    assert found is not None and found.of == {"a": {"egg"}, "c": frozenset()} and found.names == {"egg", "fish"}
+    assert entity_f1(["an egg", "an egg"], ["a", "c"], found) == [100, 0]
+    assert entity_f1(["rice", "rice"], ["a", "c"], found) == [0, 100], "nothing to name, and nothing named"
+    assert known_entities(corpus.tail(1), ["c"]) is None
 
 
 def test_a_word_list_and_a_file_say_what_a_video_shows(tmp_path) -> None:  # type: ignore[no-untyped-def]
@@ -62,6 +65,9 @@ def test_a_word_list_and_a_file_say_what_a_video_shows(tmp_path) -> None:  # typ
     assert [video.entities for video in add_entities(videos, str(words))] == [("egg", "tomato"), ()]
     listed = tmp_path / "listed.jsonl"
     listed.write_text('{"video_id": "b", "entities": ["Fish", "fish"]}\n')
+    with pytest.raises(ValueError, match="no line for 1 videos, such as a; a video that shows none has"):
+        add_entities(videos, str(listed))
+    listed.write_text('{"video_id": "b", "entities": ["Fish", "fish"]}\n{"video_id": "a", "entities": []}\n')
     assert [video.entities for video in add_entities(videos, str(listed))] == [(), ("fish",)]
     assert add_entities(videos, "") == videos
     listed.write_text('{"video_id": "b", "entities": "fish"}\n')
