@@ -28,7 +28,7 @@ $(VENV)/.installed: requirements.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade >/dev/null
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --python $(BIN)/python -r requirements.txt
+	$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements.txt
 	@touch $@
 
 demo: setup ## run the whole pipeline on the embedded study and show the paper's table

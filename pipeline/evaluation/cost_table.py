@@ -22,7 +22,7 @@ from pipeline.evaluation.evaluate import Subject
 from pipeline.training.table_row import checkpoint_digest, open_frame_inputs
 from pipeline.training.train_row import training_seconds_file
 
-ROUNDS, REPEATS = 3, 8
+ROUNDS, REPEATS = 2, 5
 
 
 def measure_costs(subjects: Sequence[Subject], params: Params) -> pd.DataFrame:

@@ -95,7 +95,8 @@ def measure(
         latencies = run_times(summarise, device=device, repeats=repeats)
     encoders: list[float] = []
     if load_image_encoder is not None:
-        encoders = run_times(_embedder(load_image_encoder(), frames, device), device=device, repeats=repeats)
+        alone = frozen if frozen is not None else load_image_encoder()
+        encoders = run_times(_embedder(alone, frames, device), device=device, repeats=repeats)
     return Round(latencies, encoders, peak.megabytes)
 
 

@@ -12,6 +12,7 @@ from pipeline.report.results import Results, Row
 from pipeline.scoring.statistics import Comparison, compare
 
 _SEED = 0  # of the resamples
+OTHERS_SHARE = 5  # no verdict is given by any other metric, so those get one resample in so many
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,11 @@ def gather_evidence(results: Results, *, resamples: int) -> Evidence:
     bases = {row.name: row.record.control_of or REFERENCE for row in results.rows}
     tested = {}
     for metric in results.compared:
+        drawn = resamples if metric == results.primary else -(-resamples // OTHERS_SHARE)
 
-        def make(a: str, b: str, *, metric: str = metric.key) -> Comparison | None:
+        def make(a: str, b: str, *, metric: str = metric.key, drawn: int = drawn) -> Comparison | None:
             first, second = results.strongest(a, b)
-            return difference(first, second, metric, resamples=resamples)
+            return difference(first, second, metric, resamples=drawn)
 
         tested[metric.key] = correct(run_pairs(bases, make), margin=results.shared.primary.margin)
     return Evidence(results.primary.key, tested)
