@@ -4,6 +4,7 @@ Nothing here differs from run to run: times and memory stand in `pipeline.report
 """
 
 import json
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,7 @@ from pipeline.scoring.record import RowRecord
 SIZES = ("Parameters (M)", "Trained (M)")
 PAPERS_COLUMN, SWAPPED_COLUMN = "R-1 of the paper", "Another video's frames"
 SWAPPED = "swapped"
+TERMINAL_WIDTH = 110
 _DESCRIBED = ("row", "title", "kind", "encoder", "feature_width")
 
 
@@ -144,10 +146,11 @@ def conventions_markdown(results: Results) -> str:
     return f"{as_markdown(conventions_table(results))}\n\n{sentences('conventions')}\n"
 
 
-def plain_text(results: Results) -> str:
-    """A compact table for the terminal."""
+def plain_text(results: Results, calibration: Calibration) -> str:
+    """A compact table for the terminal, and whether the study can tell."""
     columns = ["System", "Encoder", *(metric.short for metric in results.headline[:3])]
-    return f"{as_text(main_table(results)[columns])}\n{sentences('terminal', shared=results.shared)}\n"
+    verdict = textwrap.fill(calibration_sentences(results, calibration), TERMINAL_WIDTH)
+    return f"{as_text(main_table(results)[columns])}\n{sentences('terminal', shared=results.shared)}\n\n{verdict}\n"
 
 
 def latex(results: Results) -> str:

@@ -43,7 +43,7 @@ def _render(results: Results, *, resamples: int, chosen: Chosen) -> dict[str, st
         "table.md": tables.markdown(results),
         "table.csv": tables.comma_separated(results),
         "table.tex": tables.latex(results),
-        "table.txt": tables.plain_text(results),
+        "table.txt": tables.plain_text(results, calibration),
         "summary.md": tables.summary_markdown(results, calibration),
         "conventions.md": tables.conventions_markdown(results),
         "ablations.md": ablations.ablation_markdown(results, lines),

@@ -62,8 +62,8 @@ def simulate(inputs: Path, *, effect: float, leak: float = 0.0, half: float | No
 
 
 def calibration(results: Results) -> tuple[Evidence, Calibration]:
-    evidence = gather_evidence(results, resamples=400)
-    return evidence, calibrate(results, evidence, resamples=400)
+    evidence = gather_evidence(results, resamples=4000)
+    return evidence, calibrate(results, evidence, resamples=4000)
 
 
 def test_a_study_with_an_effect_of_vision_is_calibrated(inputs: Path) -> None:

@@ -39,12 +39,14 @@ from tests.report_inputs import (
     write_row,
 )
 
+RESAMPLES = 4000  # with fewer no p survives the correction of a family
+
 
 def use_of_frames(results: Results, evidence: Evidence | None = None) -> list[str]:
     """The page's sentences on the use of the frames."""
     section = render(
         "report/templates/sections/frames_use.html.jinja",
-        frames_use=frames_use(results, evidence or gather_evidence(results, resamples=300)),
+        frames_use=frames_use(results, evidence or gather_evidence(results, resamples=RESAMPLES)),
         frames_use_figure=None,
         looks=[],
         probes=None,
@@ -56,8 +58,8 @@ def use_of_frames(results: Results, evidence: Evidence | None = None) -> list[st
 
 
 def verdicts(results: Results, *, calibrated: bool = True) -> dict[str, Verdict]:
-    lines = ablation_lines(results, resamples=300)
-    found = claims(results, gather_evidence(results, resamples=300), lines, calibrated=calibrated)
+    lines = ablation_lines(results, resamples=RESAMPLES)
+    found = claims(results, gather_evidence(results, resamples=RESAMPLES), lines, calibrated=calibrated)
     return {claim.key: claim.verdict for claim in found}
 
 
@@ -80,7 +82,7 @@ def test_a_row_that_sees_the_truth_competes_with_nobody(inputs: Path) -> None:
 
 def test_a_control_and_its_system_share_their_seeds(inputs: Path) -> None:
     results = load(inputs)
-    evidence = gather_evidence(results, resamples=300)
+    evidence = gather_evidence(results, resamples=RESAMPLES)
     clipsum, swapped = results.find("clipsum"), results.find("clipsum_swapped")
     assert clipsum is not None and swapped is not None
     shared = compare(clipsum.scores("rouge1"), swapped.scores("rouge1"), resamples=300, seed=0, same_checkpoints=True)
@@ -120,13 +122,13 @@ def test_a_control_that_changes_nothing_is_said_to_be_equal(inputs: Path) -> Non
     change_metrics(inputs, "clipsum_swapped", lambda value: value.update(same))
     remake(inputs, "clipsum_swapped")
     control = use_of_frames(load(inputs))[0]
-    assert "costs it +0.00 [+0.00, +0.00] ROUGE-1" in control
+    assert "costs it +0.00 [+0.00, +0.00] R-1" in control
     assert "equal within the margin: the summaries do not depend on what the frames show." in control
 
 
 def test_what_is_neither_different_nor_equal_is_open(inputs: Path) -> None:
     results = load(inputs)
-    evidence = gather_evidence(results, resamples=300)
+    evidence = gather_evidence(results, resamples=RESAMPLES)
     unsure = {pair: replace(each, p=0.2, p_equal=0.2) for pair, each in evidence.tested["rouge1"].items()}
     control = use_of_frames(results, Evidence("rouge1", {"rouge1": unsure}))[0]
     assert control.endswith("Whether the summaries depend on what the frames show remains open.")
@@ -141,7 +143,7 @@ def test_a_control_added_to_its_registry_is_reported(inputs: Path, monkeypatch: 
     assert mirrored.endswith("The summaries depend on left and right.")
 
 
-def tested(mean: float, low: float, high: float, *, p: float, p_equal: float = 0.5) -> Tested:
+def outcome(mean: float, low: float, high: float, *, p: float, p_equal: float = 0.5) -> Tested:
     nothing = Resampled(np.array([mean]))
     found = Comparison(mean, low, high, p_bootstrap=0.5, p_randomisation=0.5, effect_size=0.1, resampled=nothing)
     return Tested(found, p, p_equal, low, high, detectable=1.0)
@@ -168,7 +170,7 @@ def tested(mean: float, low: float, high: float, *, p: float, p_equal: float = 0
 def test_verdicts_follow_the_rule(
     difference: tuple[float, float, float], p: float, p_equal: float, claimed: float | None, expected: Verdict
 ) -> None:
-    assert judge(tested(*difference, p=p, p_equal=p_equal), claimed=claimed) == expected
+    assert judge(outcome(*difference, p=p, p_equal=p_equal), claimed=claimed) == expected
 
 
 @pytest.mark.parametrize(
@@ -183,7 +185,7 @@ def test_verdicts_follow_the_rule(
 def test_a_claim_of_hardly_a_difference_needs_equivalence(
     difference: tuple[float, float, float], p: float, p_equal: float, expected: Verdict
 ) -> None:
-    assert Step("a", "b", None, tested(*difference, p=p, p_equal=p_equal), small=True).verdict == expected
+    assert Step("a", "b", None, outcome(*difference, p=p, p_equal=p_equal), small=True).verdict == expected
 
 
 def test_claims_without_their_rows_are_not_run(inputs: Path) -> None:
@@ -206,7 +208,7 @@ def test_without_calibration_there_is_no_verdict(inputs: Path, tmp_path: Path) -
 
 def test_every_claim_has_its_text(inputs: Path) -> None:
     results = load(inputs)
-    evidence, lines = gather_evidence(results, resamples=300), ablation_lines(results, resamples=300)
+    evidence, lines = gather_evidence(results, resamples=RESAMPLES), ablation_lines(results, resamples=RESAMPLES)
 
     def shown(scale: str) -> str:
         for row in results.rows:
@@ -255,7 +257,7 @@ def test_ablations_are_shown_and_what_is_not_run_is_named(inputs: Path) -> None:
     assert states["fusion-layer-3"] == states["fusion-layer-5"] == states["encoder-finetuned"] == "run"
     assert states["fusion-layer-4"] == states["no-temporal"] == "not run"
     results = load(inputs)
-    lines = ablation_lines(results, resamples=300)
+    lines = ablation_lines(results, resamples=RESAMPLES)
     assert [line.ablation.name for line in lines if line.is_base] == ["fusion-layer-5", "frames-base", "encoder-frozen"]
     text = ablation_markdown(results, lines)
     cells = {row[0]: row[1:] for line in text.splitlines() if (row := [cell.strip() for cell in line.strip("|").split("|")])}

@@ -13,9 +13,8 @@ import pytest
 
 from pipeline.base.files import read_json, write_json
 from pipeline.base.paths import STORYBOARDS
-from pipeline.report.tables import plain_text
 from stages import report as stage
-from tests.report_inputs import CHECKPOINTS, SYSTEMS, change_lines, change_metrics, load, rescore, write, write_costs
+from tests.report_inputs import CHECKPOINTS, SYSTEMS, change_lines, change_metrics, rescore, write, write_costs
 
 
 class Page(HTMLParser):
@@ -176,7 +175,7 @@ def test_what_git_keeps_has_no_times_and_no_memory(inputs: Path, tmp_path: Path)
     out = write(inputs, tmp_path / "reports")
     assert "988" in (out / "index.html").read_text()
     kept = {path: path.read_text() for path in out.rglob("*") if path.is_file() and path.name not in NOT_IN_GIT}
-    assert len(kept) == 13
+    assert len(kept) == 14
     of_the_machine = re.compile(r"\b98[78]\b|\b164\b|\(ms\)|\(MB\)|\(s\)|seconds|latency|memory")
     for path, text in kept.items():
         assert path.suffix == ".svg" or not of_the_machine.search(text), path.name
@@ -196,6 +195,6 @@ def test_the_stage_writes_the_report_and_logs_it(
     monkeypatch.setattr(stage.tracking, "log_report", lambda *, study, files: logged.extend(files))
     stage.main()
     printed = capsys.readouterr().out
-    assert "index.html" in printed and (inputs / "reports" / "table.txt").read_text() == plain_text(load(inputs))
+    assert "index.html" in printed and "Calibrated: no." in (inputs / "reports" / "table.txt").read_text()
     assert Path("reports/index.html") in logged and all(path.exists() for path in logged)
     assert (inputs / "reports" / "costs.csv").exists(), "written by another stage"

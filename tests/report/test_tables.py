@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.base.files import read_json
-from pipeline.report.calibration import calibrate
+from pipeline.report.calibration import Calibration, calibrate
 from pipeline.report.evidence import gather_evidence
 from pipeline.report.paper import SYSTEMS as PAPER_SYSTEMS
 from pipeline.report.paper import TABLE_1, TABLE_2, paper_figures
@@ -23,9 +23,12 @@ from tests.report_inputs import CHOSEN, SYSTEM_ORDER, SYSTEMS, add_ablation, add
 RUN = ["bart", "resnet152", "clipsum", "clipsum_finetuned", "zucchini", "clipsum_swapped"]
 
 
+def calibration(results: Results, resamples: int = 50) -> Calibration:
+    return calibrate(results, gather_evidence(results, resamples=resamples), resamples=resamples)
+
+
 def summary(results: Results) -> str:
-    evidence = gather_evidence(results, resamples=50)
-    return summary_markdown(results, calibrate(results, evidence, resamples=50))
+    return summary_markdown(results, calibration(results))
 
 
 def lines_of(text: str) -> dict[str, dict[str, str]]:
@@ -89,7 +92,7 @@ def test_every_system_of_the_paper_is_in_every_table(inputs: Path) -> None:
         if "random_visual" not in missing:
             add_more_rows(inputs)
         results = load(inputs)
-        text, small, tex = markdown(results), plain_text(results), latex(results)
+        text, small, tex = markdown(results), plain_text(results, calibration(results)), latex(results)
         cells = lines_of(text)
         for name in missing:
             assert cells[PAPER_SYSTEMS[name]]["R-1"] == cells[PAPER_SYSTEMS[name]]["METEOR"] == "not run"
@@ -131,7 +134,7 @@ def test_files_for_dvc_hold_headline_means_and_every_epoch(inputs: Path, tmp_pat
     last = training.history["1"][-1]
     found = next(line for line in epochs if (line["row"], line["seed"], line["epoch"]) == ("bart", "1", "4"))
     assert float(found["val_score"]) == pytest.approx(last.val_score, abs=1e-4)
-    assert (out / "table.txt").read_text() == plain_text(results)
+    assert (out / "table.txt").read_text() == plain_text(results, calibration(results, 200))
 
 
 def test_markdown_shows_the_figures_of_the_metrics_file(inputs: Path) -> None:
