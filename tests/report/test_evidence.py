@@ -85,7 +85,7 @@ def test_a_control_and_its_system_share_their_seeds(inputs: Path) -> None:
     evidence = gather_evidence(results, resamples=RESAMPLES)
     clipsum, swapped = results.find("clipsum"), results.find("clipsum_swapped")
     assert clipsum is not None and swapped is not None
-    shared = compare(clipsum.scores("rouge1"), swapped.scores("rouge1"), resamples=300, seed=0, same_checkpoints=True)
+    shared = compare(clipsum.scores("rouge1"), swapped.scores("rouge1"), resamples=RESAMPLES, seed=0, same_checkpoints=True)
     tested = evidence.of("clipsum", "clipsum_swapped")
     assert tested is not None and tested.found == shared
 

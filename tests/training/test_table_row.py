@@ -16,13 +16,13 @@ stages:
       short: {title: Text, model: bart}
   train:
     foreach:
-      frozen: {title: A, model: clipsum, text: bart, reads: source, encoder: "${encoder}", sees: "data/features/${encoder}",
-      trains: model} tuned: {title: B, model: clipsum, text: bart, reads: source, encoder: "${encoder}", sees: data/frames,
-      trains: finetune} thawed: {title: C, model: clipsum, text: bart, reads: source, encoder: resnet152, sees: data/frames,
-      trains: all} deaf: {title: E, model: clipsum, text: bart, reads: nothing, encoder: resnet152, sees: data/frames, trains:
-      model} named: {title: F, model: clipsum, text: bart, reads: named, encoder: oracle, sees: data/features/oracle, trains:
-      model} nameless: {title: D, model: clipsum, text: bart, reads: source, encoder: resnet, sees: data/features/resnet,
-      trains: model}
+      frozen:
+        {title: A, model: clipsum, text: bart, reads: source, encoder: "${encoder}", sees: "data/features/${encoder}", trains: model}
+      tuned: {title: B, model: clipsum, text: bart, reads: source, encoder: "${encoder}", sees: data/frames, trains: finetune}
+      thawed: {title: C, model: clipsum, text: bart, reads: source, encoder: resnet152, sees: data/frames, trains: all}
+      deaf: {title: E, model: clipsum, text: bart, reads: nothing, encoder: resnet152, sees: data/frames, trains: model}
+      named: {title: F, model: clipsum, text: bart, reads: named, encoder: oracle, sees: data/features/oracle, trains: model}
+      nameless: {title: D, model: clipsum, text: bart, reads: source, encoder: resnet, sees: data/features/resnet, trains: model}
 """
 
 
