@@ -9,7 +9,8 @@ PROBED = ("resnet152", "vit_b32_labels", "random_vit_b32")  # besides the encode
 
 
 def main() -> None:
-    names = dict.fromkeys((load_params().encoder, *PROBED))
+    # Those that are there: somebody may have taken rows out of dvc.yaml, and their encoders with them.
+    names = [name for name in dict.fromkeys((load_params().encoder, *PROBED)) if (FEATURES / name).exists()]
     probes = probe_encoders({name: FEATURES / name for name in names}, truth=FEATURES / "oracle")
     write_json(METRICS / "probes.json", probes)
     for name, accuracy in probes["accuracy"].items():

@@ -16,11 +16,11 @@ from pipeline.base.templates import render
 from pipeline.evaluation import ablations as registry
 from pipeline.evaluation.ablations import Ablation
 from pipeline.evaluation.controls import CONTROLS, Control
+from pipeline.report import families
 from pipeline.report.ablations import ablation_csv, ablation_lines, ablation_markdown
 from pipeline.report.calibration import calibrate
 from pipeline.report.claims import Step, Verdict, claims, judge
 from pipeline.report.evidence import Evidence, frames_use, gather_evidence, headline
-from pipeline.report.families import Tested
 from pipeline.report.paper import TABLE_1
 from pipeline.report.results import Results
 from pipeline.report.text import number, p_text, signed
@@ -143,10 +143,10 @@ def test_a_control_added_to_its_registry_is_reported(inputs: Path, monkeypatch: 
     assert mirrored.endswith("The summaries depend on left and right.")
 
 
-def outcome(mean: float, low: float, high: float, *, p: float, p_equal: float = 0.5) -> Tested:
+def outcome(mean: float, low: float, high: float, *, p: float, p_equal: float = 0.5) -> families.Tested:
     nothing = Resampled(np.array([mean]))
     found = Comparison(mean, low, high, p_bootstrap=0.5, p_randomisation=0.5, effect_size=0.1, resampled=nothing)
-    return Tested(found, p, p_equal, low, high, detectable=1.0)
+    return families.Tested(found, p, p_equal, low, high, detectable=1.0)
 
 
 @pytest.mark.parametrize(

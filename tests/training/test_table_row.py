@@ -17,7 +17,8 @@ stages:
   train:
     foreach:
       frozen:
-        {title: A, model: clipsum, text: bart, reads: source, encoder: "${encoder}", sees: "data/features/${encoder}", trains: model}
+        {title: A, model: clipsum, text: bart, reads: source, encoder: "${encoder}", sees: "data/features/${encoder}",
+         trains: model}
       tuned: {title: B, model: clipsum, text: bart, reads: source, encoder: "${encoder}", sees: data/frames, trains: finetune}
       thawed: {title: C, model: clipsum, text: bart, reads: source, encoder: resnet152, sees: data/frames, trains: all}
       deaf: {title: E, model: clipsum, text: bart, reads: nothing, encoder: resnet152, sees: data/frames, trains: model}
