@@ -229,7 +229,7 @@ def test_every_claim_has_its_text(inputs: Path) -> None:
         )
 
     section = shown("full")
-    assert len(re.findall(r'<tr><td class="wrap">[A-Z]', section)) == len(verdicts(load(inputs))) == 10
+    assert len(re.findall(r'<tr><td class="wrap">[A-Z…]', section)) == len(verdicts(load(inputs))) == 11
     row = section[section.index("ClipSum is better than text alone") :]
     row = row[: row.index("</tr>")]
     assert '<span class="verdict yes">supported</span>' in row
