@@ -95,7 +95,7 @@ def ablation_table(results: Results, lines: Sequence[Line]) -> pd.DataFrame:
     """Scores of every setting, beside the paper's."""
     table = []
     for line in lines:
-        cells = {"ClipSum with": line.ablation.label}
+        cells = {"Setting": line.ablation.label}
         for metric in results.compared:
             cells[metric.short] = line.state if line.row is None else f"{line.row.record.metrics[metric.key].mean:.1f}"
             if metric.key in METRICS:
