@@ -45,7 +45,7 @@ class Control:
 
 
 def controlled(
-    frames: "FrameInputs", video_ids: Sequence[str], control: str, *, entities: Entities, draw: int = 0
+    frames: "FrameInputs", video_ids: Sequence[str], *, control: str, entities: Entities, draw: int = 0
 ) -> "FrameInputs":
     """The frames as the videos `video_ids` of one split see them under `control`; other videos are left out.
 

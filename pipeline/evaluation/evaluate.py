@@ -19,7 +19,7 @@ from pipeline.base.params import Params
 from pipeline.base.paths import CORPUS, MODELS, metrics_file, predictions_file
 from pipeline.base.resumable import Shard, run_shards, start_server
 from pipeline.base.scratch import file_sha256, fingerprint, keep_only, scratch_folder
-from pipeline.evaluation.controls import CONTROL_SEED, CONTROLS
+from pipeline.evaluation.controls import CONTROL_SEED, CONTROLS, controlled
 from pipeline.scoring.record import Epoch, RowRecord, Score, VideoScores, write_record
 from pipeline.scoring.score import score_file
 from pipeline.training.table_row import Row, checkpoint_digest, read_row, seen_digests, short_digests
@@ -218,7 +218,10 @@ def _summarise_seed(items: Sequence[int], path: Path, *, subject: Subject, param
 
     if single:
         torch.set_num_threads(1)
-    return summarise_seed(subject.trained, items[0], path, params=params, control=subject.control)
+    if subject.control is None:
+        return summarise_seed(subject.trained, items[0], path, params=params, change=None)
+    change = partial(controlled, control=subject.control)
+    return summarise_seed(subject.trained, items[0], path, params=params, change=change, draws=CONTROLS[subject.control].draws)
 
 
 def _track(subject: Subject, params: Params, record: RowRecord) -> None:

@@ -1,25 +1,34 @@
 """What one trained seed says about every video of the test split."""
 
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline.base.device import choose_device
 from pipeline.base.files import write_json_lines
 from pipeline.base.params import Params
 from pipeline.base.paths import CORPUS
 from pipeline.corpus.table import read_corpus
-from pipeline.evaluation.controls import CONTROLS, controlled
+from pipeline.features.frame_inputs import FrameInputs
 from pipeline.models.parts.summarizer import load
 from pipeline.training.batches import load_tokenizer, read_examples
 from pipeline.training.generation import summarise
 from pipeline.training.table_row import Row, open_frame_inputs
 
 
-def summarise_seed(row: Row, seed: int, path: Path, *, params: Params, control: str | None) -> dict[str, Any]:
+class Change(Protocol):
+    """What a control does to the frames of the videos of a split."""
+
+    def __call__(
+        self, frames: FrameInputs, video_ids: Sequence[str], *, entities: Mapping[str, Collection[str]], draw: int
+    ) -> FrameInputs: ...
+
+
+def summarise_seed(row: Row, seed: int, path: Path, *, params: Params, change: Change | None, draws: int = 1) -> dict[str, Any]:
     """Write the summaries to `path` as JSON Lines; returns the seed, the number of videos, and how many texts were cut.
 
-    `control` names what the videos of the split are shown instead of their own frames. Each of its draws is a summary more,
-    told by `draw` if there are several.
+    `change` gives the frames as a control shows them to the videos of the split (None: the videos' own), with their entities
+    and the number of the draw. Each of the `draws` is a summary more, told by `draw` if there are several.
     """
     study, device = params.current, choose_device(params.runtime.device)
     tokenizer = load_tokenizer(row.tokenizer)
@@ -27,13 +36,12 @@ def summarise_seed(row: Row, seed: int, path: Path, *, params: Params, control: 
     examples = read_examples(corpus, "test", text=study.text, source=row.source(study), tokenizer=tokenizer)
     system, frame_inputs = load(row.folder / str(seed)).to(device), open_frame_inputs(row)
     entities = dict(zip(corpus["video_id"], corpus["entities"], strict=True))
-    draws = 1 if control is None else CONTROLS[control].draws
     lines: list[dict[str, Any]] = []
     for draw in range(draws):
         shown = frame_inputs
-        if control is not None:
+        if change is not None:
             assert frame_inputs is not None, "a control of a row without frames is refused before"
-            shown = controlled(frame_inputs, examples.video_ids, control, entities=entities, draw=draw)
+            shown = change(frame_inputs, examples.video_ids, entities=entities, draw=draw)
         texts = summarise(
             system,
             examples,

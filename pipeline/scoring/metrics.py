@@ -10,8 +10,6 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-
 from pipeline.scoring.bleu import bleu_statistics, corpus_bleu
 from pipeline.scoring.content import content_f1
 from pipeline.scoring.entity import Entities, entity_f1
@@ -144,24 +142,6 @@ METRICS: tuple[Metric, ...] = (
 )
 HEADLINE = tuple(metric for metric in METRICS if metric.headline)
 COMPARED = tuple(metric for metric in METRICS if metric.compared)
-
-
-def validation_score(
-    metric: str, predictions: Sequence[str], references: Sequence[str], *, videos: Sequence[str], entities: Entities | None
-) -> float:
-    """The mean over videos of a compared metric, by which training selects its epoch.
-
-    Raises `ValueError` if the metric needs entities that the dataset does not have.
-    """
-    scorer = next(known.scorer for known in COMPARED if known.key == metric)
-    if isinstance(scorer, PerVideoEntities):
-        if entities is None:
-            raise ValueError(
-                f"metric {metric!r}: nobody knows the entities of this dataset; see dataset.entities, or choose another"
-            )
-        return float(np.mean(scorer.score(predictions, videos, entities)))
-    assert isinstance(scorer, PerVideo), f"{metric} has no figure for each video"
-    return float(np.mean(scorer.score(predictions, references)))
 
 
 def signatures() -> dict[str, str]:

@@ -24,7 +24,7 @@ from pipeline.base.files import write_json
 from pipeline.base.params import Finetune, Generate, Train
 from pipeline.features.frame_inputs import FrameInputs
 from pipeline.models.parts.summarizer import Batch, Summarizer, save
-from pipeline.scoring.metrics import validation_score
+from pipeline.scoring.validation import validation_score
 from pipeline.training.batches import Examples
 from pipeline.training.generation import summarise
 from pipeline.training.looking import watching

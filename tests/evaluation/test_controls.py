@@ -21,7 +21,7 @@ def store(shape: tuple[int, ...] = (2,), dtype: type = np.float16) -> FrameInput
 
 
 def seen(control: str, *, seed: int = 0, shape: tuple[int, ...] = (2,), dtype: type = np.float16) -> dict[str, list[int]]:
-    shown = controlled(store(shape, dtype), SPLIT, control, entities={}, draw=seed)
+    shown = controlled(store(shape, dtype), SPLIT, control=control, entities={}, draw=seed)
     frames, mask = shown.gather(SPLIT)
     assert frames.shape[2:] == shape
     return {
@@ -75,4 +75,4 @@ def test_what_cannot_be_done_is_refused() -> None:
     with pytest.raises(ValueError, match="at least two"):
         swap_videos(["v0"], {}, seed=3)
     with pytest.raises(ValueError, match="'mirrored' is none of swapped, shuffled, first, zeros"):
-        controlled(store(), SPLIT, "mirrored", entities={})
+        controlled(store(), SPLIT, control="mirrored", entities={})

@@ -3,7 +3,7 @@
 import random
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,14 @@ import pytest
 from sacrebleu.metrics import BLEU
 
 from pipeline.base.files import write_json_lines
+from pipeline.base.params import MetricName
 from pipeline.scoring.bleu import bleu_statistics, corpus_bleu
-from pipeline.scoring.metrics import METRICS, card, signatures, validation_score
+from pipeline.scoring.metrics import COMPARED, METRICS, PerVideo, card, signatures
 from pipeline.scoring.predictions import Summaries, align, read_predictions
 from pipeline.scoring.rouge import split_sentences
 from pipeline.scoring.score import score_row
 from pipeline.scoring.statistics import resample_counts
+from pipeline.scoring.validation import BY_REFERENCE, validation_score
 
 BLEU_ORDERS = (1, 2, 3, 4)
 WORDS = (
@@ -188,6 +190,15 @@ def test_order_of_lines_does_not_matter_and_runs_repeat() -> None:
 def test_one_video_of_one_seed_has_an_interval_of_no_width() -> None:
     for score in scores_of(table(1, 1), resamples=50, seed=0).values():
         assert score["ci95_low"] == score["mean"] == score["ci95_high"]
+
+
+def test_training_selects_by_metrics_of_the_registry() -> None:
+    assert {*BY_REFERENCE, "entity_f1"} == {metric.key for metric in COMPARED} == set(get_args(MetricName))
+    frame = table(4, 1)
+    texts, references = list(frame["prediction"]), list(frame["reference"])
+    for metric in COMPARED:
+        if isinstance(metric.scorer, PerVideo):
+            assert BY_REFERENCE[metric.key](texts, references) == metric.scorer.score(texts, references)
 
 
 def test_validation_rouge2_is_the_reported_one() -> None:

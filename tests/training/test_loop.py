@@ -12,7 +12,7 @@ from pipeline.base.checkpoint import load_checkpoint
 from pipeline.base.files import read_json
 from pipeline.base.params import Generate
 from pipeline.models.parts.summarizer import create, load
-from pipeline.scoring.metrics import validation_score
+from pipeline.scoring.validation import validation_score
 from pipeline.training.generation import summarise
 from pipeline.training.loop import Epoch, Task, best_epoch, finished, rate_factor, train_seed
 from tests import toys
