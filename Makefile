@@ -79,7 +79,7 @@ summaries: setup ## have reference summaries written by a chat endpoint (OPENAI_
 	dvc add --quiet "$$(python -c 'from pipeline.base.params import load_study; print(load_study("$(STUDY)").dataset.folder)')/summaries.jsonl"
 
 text-smoke: setup ## the text side of YouCook2 at mini size, on real annotations and transcripts (minutes)
-	dvc exp run -S study=youcook2_text_smoke floors evaluate@bart
+	dvc exp run -S study=youcook2_text_smoke floors evaluate_text@bart
 
 requirements: setup ## compile requirements.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --group dev pyproject.toml --output-file requirements.txt
