@@ -78,7 +78,8 @@ def measure(
 ) -> Round:
     """Load a system and its encoder (None: no frames) and time summaries of the first `repeats` videos.
 
-    An encoder inside the system (fine-tuned) is loaded once more to be timed alone; neither time nor memory count it twice.
+    A frozen encoder is timed alone where it is; one inside the system (fine-tuned) is loaded once more for that. Neither time nor
+    memory count it twice.
     """
     frames = 0 if frame_inputs is None else frame_inputs.max_frames
     with peak_memory(device) as peak:
