@@ -78,8 +78,7 @@ def measure(
 ) -> Round:
     """Load a system and its encoder (None: no frames) and time summaries of the first `repeats` videos.
 
-    A frozen encoder is timed alone where it is; one inside the system (fine-tuned) is loaded once more for that. Neither time nor
-    memory count it twice.
+    An encoder inside the system (fine-tuned) is loaded once more to be timed alone; neither time nor memory count it twice.
     """
     frames = 0 if frame_inputs is None else frame_inputs.max_frames
     with peak_memory(device) as peak:
