@@ -49,7 +49,7 @@ evidence: setup ## ten seeds of the rows that decide, and the dose in between; g
 	python -m stages.experiments evidence
 	dvc repro --single-item report
 
-foundation: setup ## pretrain the mini models anew and say how far they are from those that are shipped (half an hour on two cores)
+foundation: setup ## pretrain the mini models anew and say how far they are from those that are shipped (40 minutes on two cores)
 	python -m stages.foundation
 
 verify: setup ## compare the results in the work tree with those that are committed, row by row

@@ -1,6 +1,6 @@
 """Pretrain the mini models of `foundation/` anew, and say how far they are from those that are shipped. `make foundation`
 
-python -m stages.foundation            half an hour on two cores; goes on where it stopped
+python -m stages.foundation            40 minutes on two cores; goes on where it stopped
 python -m stages.foundation --accept   put what was made in the place of what is shipped
 """
 
