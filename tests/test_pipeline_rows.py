@@ -80,7 +80,7 @@ METRIC = """    Metric(
         headline=True,
     ),
 )
-HEADLINE ="""
+COMPARED ="""
 CONTROL_ENTRY = """        Control("again", "once more", "Showing once more the frames of", "nothing", lambda frames, *_: frames),
     )
 }"""
@@ -119,7 +119,7 @@ def test_what_is_added_touches_the_files_that_the_docs_name_and_an_edit_makes_no
 
     At the same time a comment in a file that every stage imports: so every stage runs, and those that were there only score.
     """
-    project.replace("pipeline/scoring/metrics.py", ")\nHEADLINE =", METRIC)
+    project.replace("pipeline/scoring/metrics.py", ")\nCOMPARED =", METRIC)
     project.replace("pipeline/evaluation/controls.py", "    )\n}", CONTROL_ENTRY)
     (project.folder / "pipeline" / "models" / "renamed.py").write_text(MODEL)
     project.add_entry("train_text", "renamed: {title: A row of its own, model: renamed, text: bart}")

@@ -18,9 +18,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import Any, Self
 
 from pipeline.base.tracking_store import Tracker
@@ -142,11 +140,6 @@ class RowRun(Run):
         self.monitor.collect_metrics()
         self.monitor.publish_metrics(self.monitor.aggregate_metrics())
         self.monitor.mlflow_logger.flush()
-
-
-def preload() -> None:
-    """Import MLflow in a thread, while the caller waits for something else."""
-    Thread(target=import_module, args=("mlflow",), daemon=True).start()
 
 
 def row_run(*, study: str, row: str, stage: str, fingerprint: str, params: Mapping[str, Any] = {}) -> RowRun:

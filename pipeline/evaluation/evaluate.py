@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from pipeline.base import tracking
@@ -17,7 +18,7 @@ from pipeline.base.code import code_digest
 from pipeline.base.files import read_json, write_text
 from pipeline.base.params import Params
 from pipeline.base.paths import CORPUS, MODELS, metrics_file, predictions_file
-from pipeline.base.resumable import Shard, run_shards, start_server
+from pipeline.base.resumable import Shard, all_done, run_shards, start_server
 from pipeline.base.scratch import file_sha256, fingerprint, keep_only, scratch_folder
 from pipeline.evaluation.controls import CONTROL_SEED, CONTROLS, controlled
 from pipeline.scoring.record import Epoch, RowRecord, Score, VideoScores, write_record
@@ -26,9 +27,8 @@ from pipeline.training.table_row import Row, checkpoint_digest, read_row, seen_d
 from pipeline.training.train_row import TEXT_LIBRARIES
 
 OWN, NOTHING = "own", "none"
-# What takes seconds to import, once for all processes.
 PRELOAD = ("pipeline.evaluation.summarise", "transformers.generation")
-SCORERS = ("rouge_score.rouge_scorer", "nltk.translate.meteor_score", "sacrebleu.metrics")
+NEEDED_LATER = ("rouge_score.rouge_scorer", "nltk.translate.meteor_score", "sacrebleu.metrics", "mlflow")
 
 
 @dataclass(frozen=True)
@@ -75,20 +75,12 @@ def control_of(subject: Subject, control: str) -> Subject:
 def evaluate(subjects: Sequence[Subject], params: Params) -> list[RowRecord]:
     """Write predictions and record of subjects of one row, and add both to their MLflow runs.
 
-    On a CPU seeds are summarised side by side, a process each, while this process scores the subject before.
+    While the seeds of a subject are summarised, by other processes if there is no GPU, the subject before is scored here.
     """
-    if params.runtime.device != "cuda":
-        # Before this process imports what it needs itself.
-        row = subjects[0].trained
-        start_server([*PRELOAD, f"pipeline.models.{row.model}", *TEXT_LIBRARIES.get(row.text, [])])
     with ThreadPoolExecutor(1) as scorer:
-        scorer.submit(_import_scorers)
-        from pipeline.base.device import choose_device
-
-        cores = params.runtime.processes if choose_device(params.runtime.device).type == "cpu" else 1
         marks, scored = [], []
         for subject in subjects:
-            marks.append(summarise_test(subject, params, workers=cores))
+            marks.append(summarise_test(subject, params))
             scored.append(scorer.submit(_score, subject, params))
         scores = [each.result() for each in scored]
     return [_finish(subject, params, mark, *found) for subject, mark, found in zip(subjects, marks, scores, strict=True)]
@@ -103,13 +95,6 @@ def _finish(
     return record
 
 
-def _import_scorers() -> None:
-    """In a thread, while other processes import their own libraries."""
-    for name in SCORERS:
-        import_module(name)
-    tracking.preload()
-
-
 def _score(subject: Subject, params: Params) -> tuple[dict[str, Score], VideoScores]:
     from pipeline.corpus.table import read_corpus
     from pipeline.scoring.entity import known_entities
@@ -120,7 +105,7 @@ def _score(subject: Subject, params: Params) -> tuple[dict[str, Score], VideoSco
     return score_file(subject.name, resamples=params.current.bootstrap_resamples, entities=entities)
 
 
-def summarise_test(subject: Subject, params: Params, *, workers: int) -> list[dict[str, Any]]:
+def summarise_test(subject: Subject, params: Params) -> list[dict[str, Any]]:
     """Write `predictions/<name>.jsonl`; returns for each seed how many videos there are and how many texts were cut."""
     study = params.current
     decided_by = (
@@ -135,6 +120,7 @@ def summarise_test(subject: Subject, params: Params, *, workers: int) -> list[di
     )
     shards = [Shard(name=f"{seed}.jsonl", items=[seed]) for seed in subject.seeds]
     with scratch_folder(f"summarise.{subject.name}", key) as scratch:
+        workers = 1 if all_done(shards, scratch) else _start_workers(subject.trained, params)
         work = partial(_summarise_seed, subject=subject, params=params, single=workers > 1)
         marks = run_shards(
             work, shards, folder=scratch, workers=workers, unit="seed", title=f"evaluate {subject.name}", forked=True
@@ -143,6 +129,18 @@ def summarise_test(subject: Subject, params: Params, *, workers: int) -> list[di
         write_text(predictions_file(subject.name), "".join(texts))
         keep_only(scratch)
     return marks
+
+
+def _start_workers(row: Row, params: Params) -> int:
+    """How many processes summarise seeds. What takes seconds to import is imported by the server that they are forked from, and
+    what scoring needs by this process meanwhile.
+    """
+    if params.runtime.device != "cuda":
+        start_server([*PRELOAD, f"pipeline.models.{row.model}", *TEXT_LIBRARIES.get(row.text, [])])
+    Thread(target=lambda: [import_module(name) for name in NEEDED_LATER], daemon=True).start()
+    from pipeline.base.device import choose_device
+
+    return params.runtime.processes if choose_device(params.runtime.device).type == "cpu" else 1
 
 
 def summary_code(subject: Subject) -> str:

@@ -140,7 +140,6 @@ METRICS: tuple[Metric, ...] = (
         headline=True,
     ),
 )
-HEADLINE = tuple(metric for metric in METRICS if metric.headline)
 COMPARED = tuple(metric for metric in METRICS if metric.compared)
 
 
