@@ -5,12 +5,11 @@ decides it: new resamples need no new summaries, and an edit that concerns neith
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from pipeline.base import tracking
@@ -80,7 +79,7 @@ def evaluate(subjects: Sequence[Subject], params: Params) -> list[RowRecord]:
     with ThreadPoolExecutor(1) as scorer:
         marks, scored = [], []
         for subject in subjects:
-            marks.append(summarise_test(subject, params))
+            marks.append(summarise_test(subject, params, scorer))
             scored.append(scorer.submit(_score, subject, params))
         scores = [each.result() for each in scored]
     return [_finish(subject, params, mark, *found) for subject, mark, found in zip(subjects, marks, scores, strict=True)]
@@ -105,8 +104,11 @@ def _score(subject: Subject, params: Params) -> tuple[dict[str, Score], VideoSco
     return score_file(subject.name, resamples=params.current.bootstrap_resamples, entities=entities)
 
 
-def summarise_test(subject: Subject, params: Params) -> list[dict[str, Any]]:
-    """Write `predictions/<name>.jsonl`; returns for each seed how many videos there are and how many texts were cut."""
+def summarise_test(subject: Subject, params: Params, scorer: Executor) -> list[dict[str, Any]]:
+    """Write `predictions/<name>.jsonl`; returns for each seed how many videos there are and how many texts were cut.
+
+    `scorer` is what will score them: where there is something to summarise, it imports meanwhile what scoring needs.
+    """
     study = params.current
     decided_by = (
         checkpoint_digest(subject.trained, subject.seeds),
@@ -120,7 +122,7 @@ def summarise_test(subject: Subject, params: Params) -> list[dict[str, Any]]:
     )
     shards = [Shard(name=f"{seed}.jsonl", items=[seed]) for seed in subject.seeds]
     with scratch_folder(f"summarise.{subject.name}", key) as scratch:
-        workers = 1 if all_done(shards, scratch) else _start_workers(subject.trained, params)
+        workers = 1 if all_done(shards, scratch) else _start_workers(subject.trained, params, scorer)
         work = partial(_summarise_seed, subject=subject, params=params, single=workers > 1)
         marks = run_shards(
             work, shards, folder=scratch, workers=workers, unit="seed", title=f"evaluate {subject.name}", forked=True
@@ -131,13 +133,13 @@ def summarise_test(subject: Subject, params: Params) -> list[dict[str, Any]]:
     return marks
 
 
-def _start_workers(row: Row, params: Params) -> int:
+def _start_workers(row: Row, params: Params, scorer: Executor) -> int:
     """How many processes summarise seeds. What takes seconds to import is imported by the server that they are forked from, and
-    what scoring needs by this process meanwhile.
+    what scoring needs by the scorer: a second thread that enters NLTK while it is being imported sees half of it.
     """
     if params.runtime.device != "cuda":
         start_server([*PRELOAD, f"pipeline.models.{row.model}", *TEXT_LIBRARIES.get(row.text, [])])
-    Thread(target=lambda: [import_module(name) for name in NEEDED_LATER], daemon=True).start()
+    scorer.submit(lambda: [import_module(name) for name in NEEDED_LATER])
     from pipeline.base.device import choose_device
 
     return params.runtime.processes if choose_device(params.runtime.device).type == "cpu" else 1
