@@ -29,7 +29,14 @@ ENCODER = EncoderSpec(
 
 def model_settings(**changes: object) -> Model:
     values = {"temporal_layers": 2, "temporal_heads": 4, "temporal_feedforward": 32, "fusion_layer": 5, "dropout": 0.1}
-    values |= {"l2_normalise": True, "temporal": True, "pooling": "none", "fusion": "attention", "common_width": 0}
+    values |= {
+        "l2_normalise": True,
+        "temporal": True,
+        "pooling": "none",
+        "fusion": "attention",
+        "common_width": 0,
+        "text_bias": 0.5,
+    }
     return Model.model_validate(values | changes)
 
 
@@ -120,7 +127,7 @@ def mixed_batch() -> Batch:
 
 def enliven(system: Summarizer) -> Summarizer:
     """The system with weights so large that every part matters to the output."""
-    generator = torch.Generator().manual_seed(4)
+    generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in system.parameters():
             if parameter.ndim > 1:

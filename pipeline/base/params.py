@@ -149,6 +149,7 @@ class Model(Block):
     temporal_feedforward: Positive
     fusion_layer: Positive
     common_width: Count
+    text_bias: float
     dropout: Share
 
 

@@ -69,7 +69,7 @@ class Model(VisionSummarizer):
         frames_BMH = self.temporal(features_BMD, mask_BM)
         if self.settings.fusion == "prefix":
             return self._encode_prefixed(batch, frames_BMH, mask_BM)
-        return self.encode_text(batch, video=Video(frames_BMH, mask_BM, batch.token_mask_BT.bool()))
+        return self.encode_text(batch, video=Video(frames_BMH, mask_BM))
 
     def _encode_prefixed(self, batch: Batch, frames_BMH: Tensor, mask_BM: Tensor) -> Memory:
         frames_BMH, mask_BM = pad_frames(frames_BMH, mask_BM, 1 if self.pooled else self.max_frames)

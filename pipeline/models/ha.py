@@ -6,23 +6,29 @@ features; `pipeline.models.parts.hierarchical` holds the equations of its hierar
     text   -> BART encoder ------------------------------.
     frames -> L2 norm -> linear map + learned positions --+-> BART decoder with hierarchical attention in every layer
 
-The publication uses recurrent networks trained from scratch. Its re-implementation by ClipSum's authors, which Table 1 calls a
-Transformer, is described nowhere. Chosen here: BART as the text model, like every other row; and no Transformer over frames,
-since in the publication features reach the attention after at most a projection. Learned positions preserve the frames' order.
+Where this differs from the source, besides what that module says:
+- The publication uses recurrent networks trained from scratch. Its re-implementation by ClipSum's authors, which Table 1 calls a
+  Transformer, is described nowhere. Here BART is the text model, as in every other row.
+- The publication reads action features; here a row reads frame features, of unit length if `l2_normalise` is set.
+- No Transformer over frames: in the publication features reach the attention after at most a projection. Learned positions
+  preserve the frames' order.
 """
 
-from pipeline.models.parts.hierarchical import insert_hierarchy, with_frames
+from functools import partial
+
+from pipeline.models.parts.hierarchical import SourceMaps, insert_hierarchy, with_frames
 from pipeline.models.parts.summarizer import Architecture, Batch, Memory
 from pipeline.models.parts.temporal import FrameProjection
 from pipeline.models.parts.vision import VisionSummarizer
 
 
 class Model(VisionSummarizer):
-    """See above. Of the block `model` it reads `l2_normalise` and `dropout`."""
+    """See above. Of the block `model` it reads `l2_normalise`, `text_bias` and `dropout`."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
-        insert_hierarchy(self.text.model.decoder, self.config, frames=self.max_frames)
+        fusion = partial(SourceMaps, self.config.d_model, text_bias=self.settings.text_bias)
+        insert_hierarchy(self.text.model.decoder, self.config, frames=self.max_frames, fusion=fusion)
         self.frames = FrameProjection(
             feature_width=self.feature_width, text_width=self.config.d_model, max_frames=self.max_frames
         )

@@ -1,83 +1,121 @@
-"""MFFG-Transformer: text and frames fused in stages, with gates that forget visual noise.
+"""MFFG-Transformer: text and frames fused after the encoder, with gates that forget noise, and again in the decoder.
 
 Source: Liu et al. 2020, "Multistage Fusion with Forget Gate for Multimodal Summarization in Open-Domain Videos" (EMNLP,
-2020.emnlp-main.144). Two stages of fusion in the encoder, one in the decoder:
+2020.emnlp-main.144), after the authors' released code of its Transformer. F are the frame features, P learned positions and T is
+the output of BART's encoder. First the text reads the frames, then the frames read the fused text:
 
-    text   -> BART layers -> cross-fusion stage 1 -> cross-fusion stage 2 -> .. --.
-                                  ^   |                  ^   |                     +-> BART decoder, hierarchical attention
-    frames -> L2 norm, linear map,    '------------------'   '--------------------'
-              learned positions
+    V  = F + P
+    T' = read(T, V)        T'' = LayerNorm(T')
+    V' = read(V, T')
 
-A stage fuses in both directions. Each side X reads the other side Y, both as they were before the stage:
+    read(X, Y):  Z  = softmax(X W_Q Y^T / 8) Y        softmax over the real places of Y; 8 whatever the width
+                 G  = sigmoid([X; Z] W_G)             the forget gate, without a bias, one value per component of Z
+                 X' = ReLU(X + [X; G * (Z W_M + b_M)] W_O + b_O)
 
-    Z  = softmax(X W_Q (Y W_K)^T / sqrt(H)) Y W_V     softmax over the real places of Y, one head
-    F  = sigmoid([X; Z] W_F + b_F)                    the fusion forget gate, one value per component
-    X' = LayerNorm(X + [X; F * Z] W_O)                W_O maps 2H to H
+    decoder, first layer:  c_text = LayerNorm(MultiHead(s, T'')), c_frames = LayerNorm(MultiHead(s, V' W_V)), one LayerNorm
+                           e_k = v^T tanh(U c_k + W s), beta = softmax(e_text + t, e_frames)
+                           context = beta_text c_text + beta_frames c_frames
+    decoder, other layers: T'' alone
 
-The publication gives the parts (cross-modal attention both ways, a forget gate on what the other side contributes, a decoder
-that fuses hierarchically) for a network trained from scratch. Chosen here: BART is the text model, as in every other row. The
-stages are in encoder layer `fusion_layer` and the next one (the previous one, if it is the last), between self-attention and
-feed-forward as in ClipSum. Frames have no layers of their own between stages. Gates have a bias and no dropout. The decoder is
-the one in `pipeline.models.parts.hierarchical`, over the encoder's output and the frames of the last stage.
+Where this differs from that code, which trains 4 layers from scratch with normalisation before each sub-layer:
+- BART is the text model, pretrained and with normalisation after each sub-layer. So residual, dropout and normalisation around
+  the first layer's context are BART's, and T'' has a LayerNorm of its own (the code shares the decoder's last, which BART lacks).
+- New maps start as PyTorch's linear layers do. The code draws them by Kaiming's rule: three times as large, they drown what
+  BART's encoder says.
+- The energy of text has a learned bias t, which starts at the study's `text_bias`; the code has none.
+- Masks: the code has none in its fusion and none on frames. Here padding and missing frames are never read.
+- The code fuses anew at every generated token, and what it fuses is the text that it has fused before. Here it is fused once.
+- The code reads action features; here a row reads frame features, of unit length if `l2_normalise` is set.
 
-Shapes: B batch, T text tokens, M frames, H text width.
+Shapes: B batch, T text tokens, M frames, D feature width, H text width, X and Y a width of either, L target tokens.
 """
+
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.parts.fusion import CrossModalFusion, Video, insert_fusion
-from pipeline.models.parts.hierarchical import insert_hierarchy, with_frames
+from pipeline.models.parts.fusion import masked_softmax
+from pipeline.models.parts.hierarchical import Contexts, SourceFusion, insert_hierarchy, with_frames
 from pipeline.models.parts.summarizer import Architecture, Batch, Memory
-from pipeline.models.parts.temporal import FrameProjection
+from pipeline.models.parts.temporal import check_frames
 from pipeline.models.parts.vision import VisionSummarizer
 
-
-class GatedFusion(CrossModalFusion):
-    """One direction of a stage: X reads Y through a forget gate."""
-
-    def __init__(self, width: int, dropout: float) -> None:
-        super().__init__(width, dropout)
-        self.gate = nn.Linear(2 * width, width)
-
-    def gated(self, text_BTH: Tensor, attended_BTH: Tensor) -> Tensor:
-        """F * Z, [B, T, H]."""
-        return torch.sigmoid(self.gate(torch.cat([text_BTH, attended_BTH], dim=-1))) * attended_BTH
+SCALE = 8.0  # the root of 64, whatever the width is
 
 
-class CrossFusionStage(nn.Module):
-    """Text reads frames, and frames read text. The fused frames travel on in `video`."""
+class GatedReading(nn.Module):
+    """`read(X, Y)` of the equations: `width` is that of the side that reads, `other` that of the side that is read."""
 
-    def __init__(self, width: int, dropout: float) -> None:
+    def __init__(self, width: int, other: int) -> None:
         super().__init__()
-        self.to_text = GatedFusion(width, dropout)
-        self.to_frames = GatedFusion(width, dropout)
+        self.query = nn.Linear(width, other, bias=False)
+        self.memory = nn.Linear(other, other)
+        self.gate = nn.Linear(width + other, other, bias=False)
+        self.output = nn.Linear(width + other, width)
 
-    def forward(self, text_BTH: Tensor, video: Video) -> Tensor:
-        """Fused text states [B, T, H]; replaces `video.frames_BMX`."""
-        fused_BTH = self.to_text.fuse(text_BTH, video.frames_BMX, video.mask_BM)
-        video.frames_BMX = self.to_frames.fuse(video.frames_BMX, text_BTH, video.text_mask_BT)
-        return fused_BTH
+    def attention(self, reader_BQX: Tensor, read_BKY: Tensor, mask_BK: Tensor) -> Tensor:
+        """Weights [B, Q, K]: they sum to one over the real places, and are zero everywhere where there is none."""
+        return masked_softmax(self.query(reader_BQX) @ read_BKY.transpose(1, 2) / SCALE, mask_BK)
+
+    def update(self, reader_BQX: Tensor, attended_BQY: Tensor) -> Tensor:
+        """What is added to the side that reads, [B, Q, X]."""
+        gate_BQY = torch.sigmoid(self.gate(torch.cat([reader_BQX, attended_BQY], dim=-1)))
+        update_BQX: Tensor = self.output(torch.cat([reader_BQX, gate_BQY * self.memory(attended_BQY)], dim=-1))
+        return update_BQX
+
+    def forward(self, reader_BQX: Tensor, read_BKY: Tensor, mask_BK: Tensor) -> Tensor:
+        """X', [B, Q, X]."""
+        attended_BQY = self.attention(reader_BQX, read_BKY, mask_BK) @ read_BKY
+        return torch.relu(reader_BQX + self.update(reader_BQX, attended_BQY))
+
+
+class SharedMap(SourceFusion):
+    """Attention over sources by one map for both, of contexts that one LayerNorm has made alike."""
+
+    def __init__(self, width: int, *, text_bias: float, dropout: float) -> None:
+        super().__init__(width, text_bias=text_bias)
+        self.state = nn.Linear(width, width, bias=False)
+        self.energy = nn.Linear(width, width, bias=False)
+        self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def energies(self, state_BLH: Tensor, contexts: Contexts) -> Contexts:
+        state = self.state(state_BLH)
+        text, frames = (self.score(torch.tanh(self.energy(context) + state)) for context in contexts)
+        return text, frames
+
+    def values(self, contexts: Contexts) -> Contexts:
+        return contexts
+
+    def shares(self, state_BLH: Tensor, contexts: Contexts, any_B: Tensor) -> Contexts:
+        """As every source fusion, once dropout and LayerNorm have been over the contexts."""
+        text, frames = (self.norm(self.dropout(context)) for context in contexts)
+        return super().shares(state_BLH, (text, frames), any_B)
 
 
 class Model(VisionSummarizer):
-    """See above. Of the block `model` it reads `l2_normalise`, `fusion_layer` and `dropout`."""
+    """See above. Of the block `model` it reads `l2_normalise`, `text_bias` and `dropout`."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
-        first = self.settings.fusion_layer
-        second = first - 1 if first == self.config.encoder_layers else first + 1
-        for layer in (first, second):
-            stage = CrossFusionStage(self.config.d_model, self.config.dropout)
-            insert_fusion(self.text.model.encoder, self.config, stage, layer=layer)
-        insert_hierarchy(self.text.model.decoder, self.config, frames=self.max_frames)
-        self.frames = FrameProjection(
-            feature_width=self.feature_width, text_width=self.config.d_model, max_frames=self.max_frames
-        )
+        text_width, dropout = self.config.d_model, self.config.dropout
+        self.positions = nn.Parameter(torch.empty(self.max_frames, self.feature_width))
+        nn.init.normal_(self.positions, std=self.feature_width**-0.5)
+        self.to_text = GatedReading(text_width, self.feature_width)
+        self.to_frames = GatedReading(self.feature_width, text_width)
+        self.norm = nn.LayerNorm(text_width)
+        self.projection = nn.Linear(self.feature_width, text_width)
+        fusion = partial(SharedMap, text_width, text_bias=self.settings.text_bias, dropout=dropout)
+        insert_hierarchy(self.text.model.decoder, self.config, frames=self.max_frames, fusion=fusion, layers=1)
 
     def encode(self, batch: Batch) -> Memory:
         """Text, then frames in `max_frames` places, both fused. Raises `ValueError` for more frames."""
         features_BMD, mask_BM = self.features(batch)
-        video = Video(self.frames(features_BMD, mask_BM), mask_BM, batch.token_mask_BT.bool())
-        text = self.encode_text(batch, video=video)
-        return with_frames(text, video.frames_BMX, mask_BM, frames=self.max_frames)
+        check_frames(features_BMD, self.max_frames)
+        frames_BMD = features_BMD + self.positions[: features_BMD.shape[1]]
+        text = self.encode_text(batch)
+        fused_BTH = self.to_text(text.states_BSH, frames_BMD, mask_BM)
+        frames_BMD = self.to_frames(frames_BMD, fused_BTH, text.mask_BS.bool())
+        text = Memory(self.norm(fused_BTH), text.mask_BS)
+        return with_frames(text, self.projection(frames_BMD), mask_BM, frames=self.max_frames)

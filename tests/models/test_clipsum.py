@@ -9,7 +9,7 @@ from transformers import BartConfig, T5Config
 
 from pipeline.base.params import Generate
 from pipeline.encoders.encoder import Encoder
-from pipeline.models.parts.fusion import CrossModalFusion
+from pipeline.models.parts.fusion import CrossModalFusion, Video
 from pipeline.models.parts.summarizer import Architecture, Batch, Summarizer, build, create, group_of, load, save
 from pipeline.models.parts.temporal import TemporalEncoder
 from pipeline.training.loop import build_optimiser
@@ -27,7 +27,7 @@ def test_fusion_alone_ignores_the_order_of_frames() -> None:
     torch.manual_seed(0)
     fusion = CrossModalFusion(32, dropout=0.0)
     text, frames, mask = torch.randn(2, 5, 32), torch.randn(2, 6, 32), torch.ones(2, 6, dtype=torch.bool)
-    torch.testing.assert_close(fusion.fuse(text, frames.flip(1), mask), fusion.fuse(text, frames, mask), **CLOSE)
+    torch.testing.assert_close(fusion(text, Video(frames.flip(1), mask)), fusion(text, Video(frames, mask)), **CLOSE)
 
 
 def test_length_of_features_is_ignored_only_when_normalised(tmp_path: Path) -> None:
@@ -165,15 +165,17 @@ def counted(model: str, width: int, **changes: object) -> int:
     """New parameters by the equations: text width 768, 50 frames, two temporal layers with 1024 inside."""
     square, norm = linear(768, 768), 2 * 768
     transformer = 2 * (4 * linear(width, width) + linear(width, 1024) + linear(1024, width) + 2 * 2 * width)
-    positioned = linear(width, 768) + 50 * 768
-    decoder = 6 * (4 * square + square + 2 * 768 * 768 + 768 + 2 * 768 * 768)
     fusion = 3 * square + linear(1536, 768) + norm
     if model == "ha":
-        return positioned + decoder
+        layer = 4 * square + square + 2 * 768 * 768 + 768 + 1 + 2 * 768 * 768  # state, two energies, score, bias, two mixes
+        return linear(width, 768) + 50 * 768 + 6 * layer
     if model == "mffg":
-        return positioned + decoder + 2 * 2 * (fusion + linear(1536, 768))
+        text = 768 * width + linear(width, width) + (768 + width) * width + linear(768 + width, 768)
+        frames = width * 768 + linear(768, 768) + (width + 768) * 768 + linear(width + 768, width)
+        return 50 * width + text + frames + norm + linear(width, 768) + 4 * square + 2 * 768 * 768 + 768 + 1 + norm
     if model == "vg_bart":
-        return transformer + linear(width, 768) + 2 * linear(width + 768, 768) + norm
+        image_transformer = 4 * (4 * linear(width, width) + 2 * linear(width, width) + 2 * 2 * width)
+        return image_transformer + linear(width, 768) + linear(width + 768, 768) + linear(width + 768, width) + norm
     ordered = changes.get("temporal", True) and changes.get("pooling", "none") == "none"
     temporal = linear(width, 768) + (transformer + 50 * width if ordered else 0)
     return temporal + (fusion if changes.get("fusion", "attention") == "attention" else 0)

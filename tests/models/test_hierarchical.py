@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline.base.params import Generate
-from pipeline.models.parts.hierarchical import HierarchicalAttention, SourceFusion
+from pipeline.models.parts.hierarchical import HierarchicalAttention, SourceFusion, SourceMaps, TextAttention
 from pipeline.models.parts.summarizer import Summarizer
 from tests import toys
 
@@ -20,7 +20,7 @@ def lively(row: str, folder: Path) -> Summarizer:
 
 def test_a_decoder_weighs_both_sources_and_never_missing_frames() -> None:
     torch.manual_seed(0)
-    fusion = SourceFusion(32)
+    fusion = SourceMaps(32, text_bias=0.0)
     state, contexts = torch.randn(2, 4, 32), (torch.randn(2, 4, 32), torch.randn(2, 4, 32))
     beta = fusion.weights(state, contexts, torch.tensor([True, False]))
     torch.testing.assert_close(beta.sum(dim=-1), torch.ones(2, 4))
@@ -56,9 +56,35 @@ def test_an_untrained_decoder_passes_the_pretrained_result_on(tmp_path: Path) ->
 @pytest.mark.parametrize("row", ["ha", "mffg"])
 def test_frames_are_projected_once_for_a_whole_summary(row: str, tmp_path: Path) -> None:
     system, calls = lively(row, tmp_path), []
-    fusion = system.text.model.decoder.layers[1].encoder_attn.fusion
+    fusion = system.text.model.decoder.layers[0].encoder_attn.fusion
     hook = fusion.key.register_forward_hook(lambda *_: calls.append(1))
     ids = system.generate(toys.mixed_batch(), Generate(beams=2, max_tokens=8, no_repeat_ngram=0))
     hook.remove()
     assert ids.shape[1] > 3
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("model", ["ha", "mffg"])
+def test_attention_over_sources_starts_in_favour_of_text_by_the_bias(model: str, tmp_path: Path) -> None:
+    """Energies are equal when what scores them is zero, so beta is the softmax of the bias and zero."""
+    fusion = toys.system(model, tmp_path, text_bias=2.0).text.model.decoder.layers[0].encoder_attn.fusion
+    assert isinstance(fusion, SourceFusion) and fusion.text_bias.requires_grad
+    with torch.no_grad():
+        fusion.score.weight.zero_()
+    contexts = (torch.randn(1, 3, 32), torch.randn(1, 3, 32))
+    beta = fusion.weights(torch.randn(1, 3, 32), contexts, torch.tensor([True]))
+    torch.testing.assert_close(beta, torch.tensor([2.0, 0.0]).softmax(0).expand(1, 3, 2))
+
+
+def test_only_the_first_layers_see_frames_and_the_others_the_text_alone(tmp_path: Path) -> None:
+    attentions = [layer.encoder_attn for layer in lively("mffg", tmp_path).text.model.decoder.layers]
+    assert [type(attention) for attention in attentions] == [HierarchicalAttention, TextAttention]
+    assert [type(layer.encoder_attn) for layer in lively("ha", tmp_path).text.model.decoder.layers] == [HierarchicalAttention] * 2
+    state, memory = torch.randn(1, 3, 32), torch.randn(1, 5 + toys.FRAMES, 32)
+    other = memory.clone()
+    other[:, 5:] = torch.randn(1, toys.FRAMES, 32)
+    first, second = attentions
+    assert (first(state, memory)[0] - first(state, other)[0]).abs().max() > 1e-3
+    torch.testing.assert_close(
+        second(state, key_value_states=memory)[0], second(state, key_value_states=other)[0], rtol=0, atol=0
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
 from pipeline.base.params import Generate
+from pipeline.models.mffg import GatedReading
 from pipeline.models.parts.fusion import CrossModalFusion
 from pipeline.models.parts.summarizer import Batch, Memory, Summarizer, create, group_of, load, save
 from pipeline.models.vg_bart import DotProductFusion
@@ -22,7 +24,6 @@ ROWS: dict[str, tuple[str, dict[str, object]]] = {
     "t5": ("t5", {}),
     "ha": ("ha", {}),
     "mffg": ("mffg", {}),
-    "mffg, last layer": ("mffg", {"fusion_layer": 6}),
     "vg_bart": ("vg_bart", {}),
     "clipsum": ("clipsum", {}),
     "clipsum, no temporal module": ("clipsum", {"temporal": False}),
@@ -205,12 +206,13 @@ def test_mixed_precision_stays_near(system: Summarizer) -> None:
     torch.testing.assert_close(rounded.float(), system(batch), rtol=0.05, atol=0.05)
 
 
-@pytest.mark.parametrize("kind", [CrossModalFusion, DotProductFusion])
-def test_attention_sums_to_one_over_real_frames(kind: type) -> None:
+@pytest.mark.parametrize(
+    "fusion",
+    [CrossModalFusion(32, 0.0), DotProductFusion(feature_width=32, text_width=32, dropout=0.0), GatedReading(32, 32)],
+    ids=["clipsum", "vg_bart", "mffg"],
+)
+def test_attention_sums_to_one_over_real_frames(fusion: Any) -> None:
     torch.manual_seed(0)
-    fusion = (
-        CrossModalFusion(32, 0.0) if kind is CrossModalFusion else DotProductFusion(feature_width=32, text_width=32, dropout=0.0)
-    )
     mask = torch.tensor([[True] * 6, [True, True, False, False, False, False], [False] * 6])
     weights = fusion.attention(torch.randn(3, 5, 32), torch.randn(3, 6, 32), mask)
     torch.testing.assert_close(weights.sum(dim=-1)[:2], torch.ones(2, 5))

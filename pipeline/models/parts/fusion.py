@@ -25,16 +25,12 @@ from transformers import BartConfig
 from transformers.models.bart.modeling_bart import BartEncoderLayer
 
 
-@dataclass
+@dataclass(frozen=True)
 class Video:
-    """What fusion sees: frames in the width that the system uses, their mask (true: a real frame), and the text's mask.
-
-    It travels through the encoder with the text. A module that updates the frames replaces `frames_BMX` for later layers.
-    """
+    """What fusion sees: frames in the width that the system uses, and their mask (true: a real frame)."""
 
     frames_BMX: Tensor
     mask_BM: Tensor
-    text_mask_BT: Tensor
 
 
 def masked_softmax(scores_BQK: Tensor, mask_BK: Tensor) -> Tensor:
@@ -63,22 +59,14 @@ class CrossModalFusion(nn.Module):
 
     def forward(self, text_BTH: Tensor, video: Video) -> Tensor:
         """Fused text states [B, T, H]."""
-        return self.fuse(text_BTH, video.frames_BMX, video.mask_BM)
-
-    def fuse(self, text_BTH: Tensor, frames_BMH: Tensor, mask_BM: Tensor) -> Tensor:
-        """The equations above, [B, T, H]."""
-        attended_BTH = self.attention(text_BTH, frames_BMH, mask_BM) @ self.value(frames_BMH)
+        attended_BTH = self.attention(text_BTH, video.frames_BMX, video.mask_BM) @ self.value(video.frames_BMX)
         fused_BTH: Tensor = self.norm(text_BTH + self.dropout(self.update(text_BTH, attended_BTH)))
         return fused_BTH
 
     def update(self, text_BTH: Tensor, attended_BTH: Tensor) -> Tensor:
         """What is added to the text, [A; Z] W_O, [B, T, H]."""
-        update_BTH: Tensor = self.output(torch.cat([text_BTH, self.gated(text_BTH, attended_BTH)], dim=-1))
+        update_BTH: Tensor = self.output(torch.cat([text_BTH, attended_BTH], dim=-1))
         return update_BTH
-
-    def gated(self, text_BTH: Tensor, attended_BTH: Tensor) -> Tensor:
-        """The part of the attended frames that is let through: here all of it. Systems with a gate override this."""
-        return attended_BTH
 
 
 class FusionEncoderLayer(BartEncoderLayer):  # type: ignore[misc]

@@ -22,10 +22,14 @@ from torch import Tensor, nn
 class FrameTransformer(nn.TransformerEncoder):
     """A Transformer encoder over the frames of each video, without positions: [B, M, D] to [B, M, D]."""
 
-    def __init__(self, width: int, *, layers: int, heads: int, feedforward: int, dropout: float) -> None:
+    def __init__(
+        self, width: int, *, layers: int, heads: int, feedforward: int, dropout: float, activation: str = "gelu"
+    ) -> None:
         if width % heads:
-            raise ValueError(f"model.temporal_heads: {heads} heads do not divide the feature width {width}")
-        layer = nn.TransformerEncoderLayer(width, heads, feedforward, dropout, activation="gelu", batch_first=True)
+            raise ValueError(
+                f"attention over frames: {heads} heads (model.temporal_heads) do not divide the feature width {width}"
+            )
+        layer = nn.TransformerEncoderLayer(width, heads, feedforward, dropout, activation=activation, batch_first=True)
         super().__init__(layer, layers, enable_nested_tensor=False)
 
     def contextual(self, frames_BMD: Tensor, mask_BM: Tensor) -> Tensor:
