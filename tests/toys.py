@@ -43,14 +43,14 @@ def model_settings(**changes: object) -> Model:
 def train_settings(**changes: object) -> Train:
     values = {
         "epochs": 3, "patience": 5, "batch_size": 4, "accumulation": 2, "lr_pretrained": 3e-4, "lr_new": 1e-3,
-        "betas": [0.9, 0.999],
+        "warmup_epochs": 0.0, "betas": [0.9, 0.999],
         "weight_decay": 1e-5, "decay_factor": 0.5, "decay_every": 2, "clip_norm": 1.0, "select": "rouge2", "validation_beams": 1,
     }  # fmt: skip
     return Train.model_validate(values | changes)
 
 
 def finetune_settings() -> Finetune:
-    return Finetune(trainable_blocks=1, lr_encoder=7e-5, warmup_epochs=1)
+    return Finetune(trainable_blocks=1, lora_rank=0, lr_encoder=7e-5, warmup_epochs=1.0)
 
 
 def text_model(folder: Path) -> Path:

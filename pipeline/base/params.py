@@ -5,6 +5,7 @@ works, so a slip anywhere stops the pipeline at once. The files say what each va
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -160,6 +161,7 @@ class Train(Block):
     accumulation: Positive
     lr_pretrained: Rate
     lr_new: Rate
+    warmup_epochs: NonNegative
     betas: Annotated[list[Share], Field(min_length=2, max_length=2)]
     weight_decay: NonNegative
     decay_factor: Share
@@ -171,8 +173,9 @@ class Train(Block):
 
 class Finetune(Block):
     trainable_blocks: Count
+    lora_rank: Count
     lr_encoder: Rate
-    warmup_epochs: Count
+    warmup_epochs: NonNegative
 
 
 class Generate(Block):
@@ -188,8 +191,19 @@ class Chosen(Block):
     finetune: str
 
 
+class RowSettings(Block):
+    """What a row has in place of the study's values of these blocks."""
+
+    model: dict[str, Any] = Field(default_factory=dict)
+    train: dict[str, Any] = Field(default_factory=dict)
+    finetune: dict[str, Any] = Field(default_factory=dict)
+
+
 class Study(Block):
-    """A file of `studies/`: dataset, scale, and every value that decides how models are trained and scored."""
+    """A file of `studies/`: dataset, scale, and every value that decides how models are trained and scored.
+
+    `rows` has an entry for every row of `dvc.yaml`, by its name.
+    """
 
     dataset: Annotated[Dataset, Field(discriminator="name")]
     primary: Primary
@@ -201,6 +215,7 @@ class Study(Block):
     train: Train
     finetune: Finetune
     generate: Generate
+    rows: dict[str, RowSettings]
     chosen: Chosen
     seeds: Annotated[list[Count], Field(min_length=1)]
     bootstrap_resamples: Annotated[int, Field(ge=100)]  # fewer cannot tell the 2.5th percentile
@@ -211,7 +226,27 @@ class Study(Block):
             check_encoder_name(name, where=f"ready_features.{name}")
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds {self.seeds} repeat a value")
+        for name in self.rows:
+            self.of_row(name)
         return self
+
+    def of_row(self, name: str) -> "Study":
+        """The study with the values that the row `name` has of its own. A row without an entry is a `ValueError`."""
+        if name not in self.rows:
+            raise ValueError(f"rows.{name} is missing; add `{name}: {{}}` to `rows` of the study's file")
+        return self.changed(self.rows[name].model_dump(), where=f"rows.{name}")
+
+    def changed(self, changes: Mapping[str, Mapping[str, Any]], *, where: str) -> "Study":
+        """The study with other values in its blocks, by block and key. Impossible ones are a `ValueError` that says `where`."""
+        blocks = {}
+        for block, values in changes.items():
+            before: Block = getattr(self, block)
+            try:
+                blocks[block] = before.model_validate(before.model_dump() | dict(values))
+            except ValidationError as error:
+                problems = (_explain(problem | {"loc": (where, block, *problem["loc"])}) for problem in error.errors())
+                raise ValueError("; ".join(problem.strip() for problem in problems)) from error
+        return self.model_copy(update=blocks)
 
 
 class Runtime(Block):

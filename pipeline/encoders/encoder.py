@@ -111,6 +111,25 @@ class Encoder:
                 names.append(name)
         return names
 
+    def adapt_last_blocks(self, blocks: int, rank: int) -> None:
+        """Freeze the encoder and give every linear, convolutional and attention map of its last `blocks` blocks a trainable
+        low-rank adapter: LoRA, Hu et al. 2021 (arXiv 2106.09685), by the library `peft`. Before training it changes nothing.
+        """
+        from peft import LoraConfig, inject_adapter_in_model
+        from torch import nn
+
+        self.train_last_blocks(blocks)
+        inside = tuple(f"{name}." for name in self.trained_blocks() if name in self._blocks())
+        self.module.requires_grad_(False)
+        names = [
+            name
+            for name, module in self.module.named_modules()
+            # The output map of an attention module is adapted with it.
+            if isinstance(module, nn.Linear | nn.Conv2d | nn.MultiheadAttention) and not name.endswith(".out_proj")
+            if name.startswith(inside)
+        ]
+        inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=names), self.module)
+
     def trained_blocks(self) -> list[str]:
         """Names of the blocks and of the parts after them that have a trainable parameter, first to last."""
         trained = [name for name, parameter in self.module.named_parameters() if parameter.requires_grad]

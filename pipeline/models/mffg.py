@@ -20,8 +20,6 @@ the output of BART's encoder. First the text reads the frames, then the frames r
 Where this differs from that code, which trains 4 layers from scratch with normalisation before each sub-layer:
 - BART is the text model, pretrained and with normalisation after each sub-layer. So residual, dropout and normalisation around
   the first layer's context are BART's, and T'' has a LayerNorm of its own (the code shares the decoder's last, which BART lacks).
-- New maps start as PyTorch's linear layers do. The code draws them by Kaiming's rule: three times as large, they drown what
-  BART's encoder says.
 - The energy of text has a learned bias t, which starts at the study's `text_bias`; the code has none.
 - Masks: the code has none in its fusion and none on frames. Here padding and missing frames are never read.
 - The code fuses anew at every generated token, and what it fuses is the text that it has fused before. Here it is fused once.
@@ -53,6 +51,7 @@ class GatedReading(nn.Module):
         self.memory = nn.Linear(other, other)
         self.gate = nn.Linear(width + other, other, bias=False)
         self.output = nn.Linear(width + other, width)
+        start_as_the_code_does(self)
 
     def attention(self, reader_BQX: Tensor, read_BKY: Tensor, mask_BK: Tensor) -> Tensor:
         """Weights [B, Q, K]: they sum to one over the real places, and are zero everywhere where there is none."""
@@ -77,6 +76,7 @@ class SharedMap(SourceFusion):
         super().__init__(width, text_bias=text_bias)
         self.state = nn.Linear(width, width, bias=False)
         self.energy = nn.Linear(width, width, bias=False)
+        start_as_the_code_does(self)
         self.norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 
@@ -94,6 +94,15 @@ class SharedMap(SourceFusion):
         return super().shares(state_BLH, (text, frames), any_B)
 
 
+def start_as_the_code_does(module: nn.Module) -> None:
+    """Kaiming's rule for every linear map (He et al. 2015, arXiv 1502.01852), and no bias."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.kaiming_normal_(part.weight)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+
+
 class Model(VisionSummarizer):
     """See above. Of the block `model` it reads `l2_normalise`, `text_bias` and `dropout`."""
 
@@ -101,11 +110,12 @@ class Model(VisionSummarizer):
         super().__init__(architecture)
         text_width, dropout = self.config.d_model, self.config.dropout
         self.positions = nn.Parameter(torch.empty(self.max_frames, self.feature_width))
-        nn.init.normal_(self.positions, std=self.feature_width**-0.5)
+        nn.init.kaiming_normal_(self.positions)
         self.to_text = GatedReading(text_width, self.feature_width)
         self.to_frames = GatedReading(self.feature_width, text_width)
         self.norm = nn.LayerNorm(text_width)
         self.projection = nn.Linear(self.feature_width, text_width)
+        start_as_the_code_does(self.projection)
         fusion = partial(SharedMap, text_width, text_bias=self.settings.text_bias, dropout=dropout)
         insert_hierarchy(self.text.model.decoder, self.config, frames=self.max_frames, fusion=fusion, layers=1)
 

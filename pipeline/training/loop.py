@@ -1,12 +1,15 @@
 """Training of one row with one seed: two learning rates by parameter name, early stopping on the validation split, resume.
 
 Source of the settings: ClipSum, arXiv 2605.11959v1: Adam, step decay, gradient accumulation, selection on validation
-ROUGE-2. Added: gradient clipping, and for a fine-tuned image encoder a rate of its own with a linear warm-up.
+ROUGE-2. Added: gradient clipping, linear warm-up, and a rate of its own for a fine-tuned image encoder.
 
 A killed run goes on after its last finished epoch and ends with the same weights as one that was never killed: every
-epoch seeds its generators from (seed, epoch), and the checkpoint holds weights, optimiser and history.
+epoch seeds its generators from (seed, epoch), and what is kept holds weights, optimiser and history. Of the best epoch so far
+there is a whole checkpoint, written when it improves; of the last one, only what training changes.
 """
 
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +26,7 @@ from pipeline.base.device import fix_seed, mixed_precision
 from pipeline.base.files import write_json
 from pipeline.base.params import Finetune, Generate, Train
 from pipeline.features.frame_inputs import FrameInputs
-from pipeline.models.parts.summarizer import Batch, Summarizer, save
+from pipeline.models.parts.summarizer import Batch, Summarizer, load, save
 from pipeline.scoring.validation import validation_score
 from pipeline.training.batches import Examples
 from pipeline.training.generation import summarise
@@ -50,7 +53,7 @@ class Task:
 
 
 def train_seed(task: Task, seed: int, out: Path, *, work: Path, on_epoch: Callable[[Epoch], None]) -> dict[str, Any]:
-    """Train, then write `model.safetensors`, `config.json` (both of the best epoch) and `history.json` to `out`.
+    """Train, then write the checkpoint of the best epoch (as hard links into `work`) and `history.json` to `out`.
 
     `work` keeps the state between epochs. `on_epoch` is called once for every epoch of the history, also for those of a
     run that was killed. Times are in what it is given and in what this function returns, never in a file: files are the same
@@ -62,35 +65,37 @@ def train_seed(task: Task, seed: int, out: Path, *, work: Path, on_epoch: Callab
     optimiser = build_optimiser(system, task.settings, task.finetune)
     state = load_checkpoint(work / "last.pt", task.device)
     history: list[Epoch] = []
-    best: dict[str, torch.Tensor] = {}
     looks = {"before": look(task, system)} if state is None else state["looks"]
     if state is not None:
-        system.load_state_dict(state["system"])
+        _, unexpected = system.load_state_dict(state["trained"], strict=False)
+        assert not unexpected, unexpected
         optimiser.load_state_dict(state["optimiser"])
-        history, best = state["history"], state["best"]
+        history = state["history"]
         print(f"seed {seed}: goes on after epoch {len(history)}", flush=True)
         for epoch in history:
             on_epoch(epoch)
     with tqdm(total=task.settings.epochs, initial=len(history), unit="epoch", desc=f"train seed {seed}", disable=None) as bar:
         while not finished(history, task.settings):
             history.append(_run_epoch(task, system, optimiser, seed=seed, number=len(history) + 1))
-            if best_epoch(history, task.settings) == len(history):
-                best = {name: tensor.detach().clone() for name, tensor in system.state_dict().items()}
+            chosen = best_epoch(history, task.settings)
+            if chosen == len(history):
+                save(system, work / f"epoch-{chosen}")
             checkpoint = {
                 "looks": looks,
-                "system": system.state_dict(),
+                "trained": trained_state(system),
                 "optimiser": optimiser.state_dict(),
                 "history": history,
-                "best": best,
             }
             save_checkpoint(work / "last.pt", checkpoint)
+            for outdated in set(work.glob("epoch-*")) - {work / f"epoch-{chosen}"}:
+                shutil.rmtree(outdated)
             on_epoch(history[-1])
             bar.set_postfix({score_key(task.settings): f"{history[-1][score_key(task.settings)]:.1f}"})
             bar.update()
-    system.load_state_dict(best)
-    save(system, out)
-    write_json(out / "history.json", [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in history])
     chosen = best_epoch(history, task.settings)
+    shutil.copytree(work / f"epoch-{chosen}", out, copy_function=os.link, dirs_exist_ok=True)
+    write_json(out / "history.json", [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in history])
+    system = load(out).to(task.device)
     rates = {group["name"]: group["base_lr"] for group in optimiser.param_groups}
     optimised = {name: facts | {"rate": rates[name]} for name, facts in system.trained_parts().items() if name in rates}
     return {
@@ -103,6 +108,12 @@ def train_seed(task: Task, seed: int, out: Path, *, work: Path, on_epoch: Callab
         "parameters": count_parameters(system),
         "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
     }
+
+
+def trained_state(system: Summarizer) -> dict[str, torch.Tensor]:
+    """What training changes, by name: parameters with a gradient, and buffers. The rest is what it was at the start."""
+    frozen = {name for name, parameter in system.named_parameters() if not parameter.requires_grad}
+    return {name: tensor for name, tensor in system.state_dict().items() if name not in frozen}
 
 
 def count_parameters(system: Summarizer) -> dict[str, int]:
@@ -124,10 +135,15 @@ def best_epoch(history: list[Epoch], settings: Train) -> int:
 
 
 def finished(history: list[Epoch], settings: Train) -> bool:
-    """All epochs run, or `patience` epochs without a better one."""
-    return len(history) >= settings.epochs or (
-        bool(history) and len(history) - best_epoch(history, settings) >= settings.patience
-    )
+    """All epochs run, or `patience` epochs with neither a better score nor a lower loss on the validation split.
+
+    The score is that of texts, which wobbles: while the loss still falls there is something to learn.
+    """
+    if not history or len(history) >= settings.epochs:
+        return bool(history)
+    losses = [epoch["val_loss"] for epoch in history]
+    last = max(best_epoch(history, settings), losses.index(min(losses)) + 1)
+    return len(history) - last >= settings.patience
 
 
 def build_optimiser(system: Summarizer, settings: Train, finetune: Finetune) -> torch.optim.Adam:
@@ -145,9 +161,8 @@ def build_optimiser(system: Summarizer, settings: Train, finetune: Finetune) -> 
 def rate_factor(group: str, *, epoch: int, progress: float, settings: Train, finetune: Finetune) -> float:
     """What multiplies a group's rate in `epoch` (from 1) after the share `progress` of its steps."""
     factor = settings.decay_factor ** ((epoch - 1) // settings.decay_every)
-    if group == "image_encoder" and finetune.warmup_epochs:
-        factor *= min(1.0, (epoch - 1 + progress) / finetune.warmup_epochs)
-    return factor
+    warmup = finetune.warmup_epochs if group == "image_encoder" else settings.warmup_epochs
+    return factor * min(1.0, (epoch - 1 + progress) / warmup) if warmup else factor
 
 
 def _run_epoch(task: Task, system: Summarizer, optimiser: torch.optim.Adam, *, seed: int, number: int) -> Epoch:

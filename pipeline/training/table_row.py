@@ -117,7 +117,10 @@ def open_frame_inputs(row: Row) -> "FrameInputs | None":
 
 
 def create_system(row: Row, study: "Study", frame_inputs: "FrameInputs | None") -> "Summarizer":
-    """The untrained system of a row, from pretrained parts. Lengths that its text model cannot hold are a `ValueError`."""
+    """The untrained system of a row, from pretrained parts and the settings of `study`, which has the row's own in it.
+
+    Lengths that its text model cannot hold are a `ValueError`.
+    """
     from pipeline.encoders.encoder import load_encoder
     from pipeline.models.parts.summarizer import create
 
@@ -133,6 +136,7 @@ def create_system(row: Row, study: "Study", frame_inputs: "FrameInputs | None") 
         max_frames=frame_inputs.max_frames,
         image_encoder=image_encoder,
         trainable_blocks=0 if image_encoder is None else study.finetune.trainable_blocks,
+        lora_rank=0 if image_encoder is None else study.finetune.lora_rank,
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.base import tracking
 from pipeline.base.files import read_json, replacing, write_json
-from pipeline.base.params import Params, load_params
+from pipeline.base.params import Params, Runtime, Study, load_params
 from pipeline.base.paths import CORPUS
 from pipeline.base.resumable import Shard, all_done, run_shards, start_server
 from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder, scratch_root
@@ -72,7 +72,7 @@ def training_seconds_file(row: str) -> Path:
 
 def training_settings(row: Row, params: Params) -> dict[str, Any]:
     """Every parameter that decides this row's training, flat: `train.epochs`, `model.dropout`, ..."""
-    study = params.current
+    study = params.current.of_row(row.name)
     blocks: dict[str, Any] = {"text": study.text, "train": study.train, "generate": study.generate}
     if row.tuning != "none":
         blocks |= {"model": study.model}
@@ -83,14 +83,13 @@ def training_settings(row: Row, params: Params) -> dict[str, Any]:
     return settings | ({"model.dropout": study.model.dropout} if row.tuning == "none" else {"frames.count": study.frames.count})
 
 
-def build_task(row: Row, params: Params) -> "Task":
-    """Read what the row reads."""
+def build_task(row: Row, study: Study, runtime: Runtime) -> "Task":
+    """Read what the row reads. `study` has the row's own settings in it."""
     from pipeline.base.device import choose_device
     from pipeline.corpus.table import read_corpus
     from pipeline.training.batches import load_tokenizer, read_examples
     from pipeline.training.loop import Task
 
-    study = params.current
     corpus = read_corpus(CORPUS)
     tokenizer = load_tokenizer(row.text_weights)
     frame_inputs = open_frame_inputs(row)
@@ -108,8 +107,8 @@ def build_task(row: Row, params: Params) -> "Task":
         primary=study.primary.metric,
         finetune=study.finetune,
         generate=study.generate,
-        device=choose_device(params.runtime.device),
-        generation_batch_size=params.runtime.generation_batch_size,
+        device=choose_device(runtime.device),
+        generation_batch_size=runtime.generation_batch_size,
     )
 
 
@@ -130,7 +129,7 @@ def train_shard(items: Sequence[Any], path: Path, *, row: Row, folder: Path, thr
         epochs.append(epoch)
         write_json(_curve(folder, seed), epochs)
 
-    task = build_task(row, params)
+    task = build_task(row, params.current.of_row(row.name), params.runtime)
     return train_seed(task, seed, path, work=folder / f"work-{seed}", on_epoch=on_epoch)
 
 

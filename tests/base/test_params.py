@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.base.params import load_params, load_study, study_names
+from pipeline.base.params import RowSettings, load_params, load_study, study_names
+from pipeline.training.table_row import declared_names
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,6 +59,9 @@ def test_the_committed_files_are_valid_and_numbers_are_read_as_yaml_1_2_does() -
         ("studies/kitchen.yaml", ("generate", "beams"), 0, "generate.beams: "),
         ("studies/kitchen.yaml", ("bootstrap_resamples",), 1, "bootstrap_resamples: "),
         ("studies/kitchen.yaml", ("model", "pooling"), "max", "model.pooling: "),
+        ("studies/kitchen.yaml", ("rows", "clipsum"), {"train": {"lr": 1e-3}}, "rows.clipsum.train.lr: unknown key"),
+        ("studies/kitchen.yaml", ("rows", "clipsum"), {"model": {"dropout": 2.0}}, "rows.clipsum.model.dropout: "),
+        ("studies/kitchen.yaml", ("rows", "clipsum"), {"frames": {"count": 2}}, "rows.clipsum.frames: unknown key"),
         ("studies/kitchen.yaml", ("model", "fusion"), "late", "model.fusion: "),
         ("studies/kitchen.yaml", ("model", "temporal"), 1, "model.temporal: "),
     ],
@@ -152,3 +156,20 @@ def test_a_study_says_what_it_is_and_how_to_run_it(study: str) -> None:
     assert all(f"#   {word} " in head for word in ("first", "run", "cost", "expect"))
     assert study in head or "make demo" in head or "make text-smoke" in head
     assert ": {" not in "".join(line.split("#")[0] for line in text.splitlines()).replace(": {}", "")
+
+
+def test_a_row_has_its_own_values_and_the_study_s_for_the_rest() -> None:
+    study = load_study("kitchen", ROOT)
+    rows = {"clipsum": RowSettings(train={"lr_new": 5e-4}, model={"dropout": 0.3}), "bart": RowSettings()}
+    study = study.model_copy(update={"rows": rows})
+    own = study.of_row("clipsum")
+    assert (own.train.lr_new, own.model.dropout) == (5e-4, 0.3)
+    assert own.train.model_copy(update={"lr_new": study.train.lr_new}) == study.train
+    assert study.of_row("bart") == study
+    with pytest.raises(ValueError, match=r"rows\.mine is missing; add `mine: \{\}`"):
+        study.of_row("mine")
+
+
+@pytest.mark.parametrize("name", study_names(ROOT))
+def test_every_study_has_an_entry_for_every_row(name: str) -> None:
+    assert list(load_study(name, ROOT).rows) == declared_names(ROOT / "dvc.yaml")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import BartConfig, T5Config
+from transformers import BartConfig, GenerationConfig, T5Config
 
 from pipeline.base.params import Generate
 from pipeline.encoders.encoder import Encoder
@@ -158,7 +158,7 @@ def full_size(model: str, width: int, **changes: object) -> Summarizer:
     """Without memory for weights."""
     settings = toys.model_settings(temporal_feedforward=1024, **changes).model_dump()
     with torch.device("meta"):
-        return build(Architecture(model, T5_BASE if model == "t5" else BART_BASE, settings, width, 50, None, 0))
+        return build(Architecture(model, T5_BASE if model == "t5" else BART_BASE, settings, width, 50, None, 0, 0))
 
 
 def counted(model: str, width: int, **changes: object) -> int:
@@ -224,3 +224,61 @@ def _has_gradient(parameter: torch.nn.Parameter) -> bool:
 def test_toy_encoder_is_a_real_open_clip_encoder() -> None:
     assert isinstance(toys.encoder(), Encoder)
     assert type(toys.encoder().module).__module__.startswith("open_clip")
+
+
+def with_lora(folder: Path, **changes: object) -> Summarizer:
+    text_folder = toys.text_model(folder)
+    torch.manual_seed(2)
+    return create(
+        "clipsum",
+        text_folder=text_folder,
+        settings=toys.model_settings(**changes),
+        feature_width=toys.WIDTH,
+        max_frames=toys.FRAMES,
+        image_encoder=toys.encoder(),
+        trainable_blocks=1,
+        lora_rank=3,
+    )
+
+
+def test_low_rank_adapters_train_alone_in_the_tower_and_start_by_changing_nothing(tmp_path: Path) -> None:
+    system, batch = with_lora(tmp_path / "a").eval(), toys.batch(pixels=True)
+    plain = toys.clipsum(tmp_path / "b", finetuned=True).eval()
+    torch.testing.assert_close(states(system, batch), states(plain, batch), **CLOSE)
+    trained = {name for name, parameter in system.named_parameters() if parameter.requires_grad and "image_module" in name}
+    assert trained and all(".lora_" in name and ".resblocks.1." in name for name in trained)
+    assert {name.split(".lora_")[0].rpartition(".")[2] for name in trained} == {"attn", "out_proj", "c_fc", "c_proj"}
+    assert {group_of(name) for name in trained} == {"image_encoder"}
+    assert system.trained_parts()["image_encoder"]["blocks"] == ["transformer.resblocks.1"]
+    system.train()
+    system(batch).backward()
+    reached = {name for name, parameter in system.named_parameters() if name in trained and _has_gradient(parameter)}
+    assert reached == {name for name in trained if ".lora_B." in name}, "A has a gradient once B is no longer zero"
+
+
+def test_a_checkpoint_with_adapters_rebuilds_the_system_alone(tmp_path: Path) -> None:
+    system, batch = with_lora(tmp_path / "text"), toys.batch(pixels=True)
+    optimiser = torch.optim.SGD([parameter for parameter in system.parameters() if parameter.requires_grad], lr=0.5)
+    before = states(system.eval(), batch)
+    for _ in range(2):
+        optimiser.zero_grad()
+        system(batch).backward()
+        optimiser.step()
+    assert (states(system, batch) - before).abs().max() > 1e-3
+    save(system, tmp_path / "saved")
+    torch.testing.assert_close(states(load(tmp_path / "saved"), batch), states(system, batch), rtol=0, atol=0)
+
+
+def test_published_generation_settings_are_kept_bart_s_forced_first_token_among_them(tmp_path: Path) -> None:
+    """Published BART has them in a file of its own: a configuration alone no longer carries them."""
+    folder = toys.text_model(tmp_path / "text")
+    settings = GenerationConfig.from_pretrained(folder)
+    settings.forced_bos_token_id, settings.num_beams, settings.length_penalty = 0, 4, 2.0
+    settings.save_pretrained(folder)
+    system = create("bart", text_folder=folder, settings=toys.model_settings())
+    save(system, tmp_path / "saved")
+    for each in (system, load(tmp_path / "saved")):
+        assert each.text.generation_config.length_penalty == 2.0
+        assert set(each.generate(toys.batch(), GENERATE)[:, 1].tolist()) == {0}
+    without = toys.system("bart", tmp_path / "plain")
+    assert set(without.generate(toys.batch(), GENERATE)[:, 1].tolist()) != {0}

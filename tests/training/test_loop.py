@@ -8,13 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline.base.checkpoint import load_checkpoint
 from pipeline.base.files import read_json
 from pipeline.base.params import Generate
 from pipeline.models.parts.summarizer import create, load
 from pipeline.scoring.validation import validation_score
 from pipeline.training.generation import summarise
-from pipeline.training.loop import Epoch, Task, best_epoch, finished, rate_factor, train_seed
+from pipeline.training.loop import Epoch, Task, best_epoch, finished, rate_factor, train_seed, trained_state
 from tests import toys
 
 GREEDY = Generate(beams=1, max_tokens=10, no_repeat_ngram=0)
@@ -87,10 +86,13 @@ def test_seeds_differ_and_repeat(task: Task, tmp_path: Path) -> None:
 def test_the_best_epoch_is_kept_not_the_last(task: Task, tmp_path: Path) -> None:
     run(replace(task, settings=toys.train_settings(epochs=4, lr_pretrained=5e-3, lr_new=5e-3)), tmp_path)
     history = read_json(tmp_path / "out" / "history.json")
-    state = load_checkpoint(tmp_path / "work" / "last.pt", torch.device("cpu"))
-    assert state is not None
     kept = load(tmp_path / "out")
-    reference = dict(state["best"])
+    best = best_epoch(history, task.settings)
+    assert best < 4, "the last epoch is the best, so this test sees nothing"
+    assert [path.name for path in (tmp_path / "work").glob("epoch-*")] == [f"epoch-{best}"]
+    stopped = replace(task, settings=toys.train_settings(epochs=best, lr_pretrained=5e-3, lr_new=5e-3))
+    run(stopped, tmp_path / "stopped")
+    reference = load(tmp_path / "stopped" / "out").state_dict()
     assert all(torch.equal(tensor, reference[name]) for name, tensor in kept.state_dict().items())
     texts = summarise(
         kept,
@@ -134,13 +136,29 @@ def test_generation_does_not_depend_on_the_batch_size(task: Task) -> None:
     assert all(texts[0])
 
 
-def test_stopping_waits_for_patience_epochs_without_a_better_one() -> None:
+def test_what_is_kept_to_go_on_is_what_training_changes_and_the_best_epoch_once(task: Task, tmp_path: Path) -> None:
+    """Weights, Adam's two moments, and one checkpoint; tied tensors once, and nothing of a frozen encoder."""
+    run(task, tmp_path)
+    weights = (tmp_path / "out" / "model.safetensors").stat().st_size
+    assert (tmp_path / "work" / "last.pt").stat().st_size < 3.5 * weights, "a copy more would be four, and files have some overhead"
+    finetuned = toys.clipsum(tmp_path / "finetuned", finetuned=True)
+    frozen = {name for name, parameter in finetuned.named_parameters() if not parameter.requires_grad}
+    assert frozen and not frozen & set(trained_state(finetuned))
+    assert set(trained_state(finetuned)) | frozen == set(finetuned.state_dict())
+
+
+def test_stopping_waits_for_patience_epochs_with_neither_a_better_score_nor_a_lower_loss() -> None:
     settings = toys.train_settings(epochs=10, patience=2)
-    history: list[Epoch] = [{"val_rouge2": score} for score in (1.0, 3.0, 2.0)]
-    assert best_epoch(history, settings) == 2
-    assert not finished(history, settings)
-    assert finished([*history, {"val_rouge2": 3.0}], settings)
-    assert finished([{"val_rouge2": float(score)} for score in range(10)], settings)
+
+    def history(*epochs: tuple[float, float]) -> list[Epoch]:
+        return [{"val_rouge2": score, "val_loss": loss} for score, loss in epochs]
+
+    assert best_epoch(history((1.0, 3.0), (3.0, 2.0), (2.0, 2.5)), settings) == 2
+    assert not finished(history((1.0, 3.0), (3.0, 2.0), (2.0, 2.5)), settings)
+    assert finished(history((1.0, 3.0), (3.0, 2.0), (2.0, 2.5), (3.0, 2.5)), settings)
+    assert not finished(history((1.0, 3.0), (3.0, 2.0), (2.0, 1.9), (3.0, 1.8)), settings), "the loss still falls"
+    assert finished(history((1.0, 3.0), (3.0, 2.0), (2.0, 1.9), (3.0, 2.0), (3.0, 1.9)), settings)
+    assert finished(history(*((float(score), 1.0) for score in range(10))), settings)
     assert not finished([], settings)
 
 
@@ -153,6 +171,16 @@ def test_rates_decay_by_steps_and_the_encoder_warms_up() -> None:
     assert [factor("new", epoch) for epoch in (1, 2, 3, 4, 5)] == [1.0, 1.0, 0.5, 0.5, 0.25]
     assert [factor("image_encoder", 1, progress) for progress in (0.25, 0.5, 1.0)] == [0.25, 0.5, 1.0]
     assert factor("image_encoder", 3) == 0.5
+
+
+def test_both_other_rates_warm_up_over_a_fraction_of_an_epoch() -> None:
+    settings, finetune = toys.train_settings(warmup_epochs=0.5), toys.finetune_settings()
+    for group in ("pretrained", "new"):
+        factors = [
+            rate_factor(group, epoch=epoch, progress=progress, settings=settings, finetune=finetune)
+            for epoch, progress in ((1, 0.25), (1, 0.5), (1, 1.0), (2, 0.5))
+        ]
+        assert factors == [0.5, 1.0, 1.0, 1.0]
 
 
 def test_accumulated_small_batches_step_like_one_large_batch(task: Task, tmp_path: Path) -> None:

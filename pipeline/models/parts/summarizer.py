@@ -70,6 +70,7 @@ class Architecture:
     max_frames: int | None
     image_encoder: dict[str, Any] | None
     trainable_blocks: int
+    lora_rank: int
 
 
 class Summarizer(nn.Module):
@@ -91,6 +92,15 @@ class Summarizer(nn.Module):
         self.text = AutoModelForSeq2SeqLM.from_config(self.config)
         self.settings = Model(**architecture.settings)
         self.image_encoder: Encoder | None = None
+
+    def adapt(self) -> None:
+        """Say what of the image encoder is trained: its last blocks, or adapters in them. Once pretrained weights are in it."""
+        if self.image_encoder is not None:
+            blocks, rank = self.architecture.trainable_blocks, self.architecture.lora_rank
+            if rank:
+                self.image_encoder.adapt_last_blocks(blocks, rank)
+            else:
+                self.image_encoder.train_last_blocks(blocks)
 
     def encode(self, batch: Batch) -> Memory:
         """The memory that the decoder attends to: here only the text."""
@@ -163,11 +173,12 @@ def create(
     max_frames: int | None = None,
     image_encoder: Encoder | None = None,
     trainable_blocks: int = 0,
+    lora_rank: int = 0,
 ) -> Summarizer:
     """A system ready to train: pretrained text model, random new layers, and a pretrained image encoder to fine-tune, if any.
 
     `feature_width` and `max_frames` are for systems that look at frames. The last `trainable_blocks` blocks of `image_encoder`
-    are trained.
+    are trained, or adapters of rank `lora_rank` in them. The text model's published generation settings are kept.
     Raises `ValueError` when the model is unknown, or not made for the kind of text model in `text_folder`.
     """
     text = AutoModelForSeq2SeqLM.from_pretrained(text_folder)
@@ -181,17 +192,21 @@ def create(
         max_frames=max_frames,
         image_encoder=None if image_encoder is None else asdict(image_encoder.spec),
         trainable_blocks=trainable_blocks,
+        lora_rank=lora_rank,
     )
     system = build(architecture)
     missing, unexpected = system.text.load_state_dict(text.state_dict(), strict=False)
     assert not unexpected and all(".fusion." in name for name in missing), (missing, unexpected)
     if image_encoder is not None:
         system.get_submodule("image_module").load_state_dict(image_encoder.module.state_dict())
+    system.adapt()
+    # A text model that is built from its configuration alone has lost them, BART's forced first token among them.
+    system.text.generation_config = text.generation_config
     return system
 
 
 def build(architecture: Architecture) -> Summarizer:
-    """The system with random weights. An unknown model name is a `ValueError`."""
+    """The system with random weights, before `adapt`. An unknown model name is a `ValueError`."""
     try:
         module = import_module(f"pipeline.models.{architecture.model}")
     except ModuleNotFoundError as error:
@@ -218,6 +233,7 @@ def load(folder: Path) -> Summarizer:
     if not config.exists():
         raise FileNotFoundError(f"{config} is missing; run the train stage of this row first")
     system = build(Architecture(**read_json(config)))
+    system.adapt()
     missing, unexpected = system.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
     if unexpected or set(missing) != _tied(system):
         raise ValueError(f"{folder}: checkpoint and architecture differ (missing {missing}, unexpected {unexpected})")
@@ -227,13 +243,11 @@ def load(folder: Path) -> Summarizer:
 
 
 def image_encoder_of(architecture: Architecture) -> Encoder | None:
-    """The image encoder inside a fine-tuned system, with random weights and its last blocks trainable."""
+    """The image encoder inside a fine-tuned system, with random weights."""
     if architecture.image_encoder is None:
         return None
     spec = rebuilt(architecture.image_encoder)
-    encoder = Encoder(spec, build_module(spec))
-    encoder.train_last_blocks(architecture.trainable_blocks)
-    return encoder
+    return Encoder(spec, build_module(spec))
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Tensor) -> list[str]:
