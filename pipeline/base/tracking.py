@@ -126,6 +126,11 @@ class RowRun(Run):
         tags = self.tags | {PARENT: str(self.run_id), "seed": str(seed)}
         return Run(self.tracker, name=f"seed {seed}", tags=tags, found_by=(PARENT, "seed"))
 
+    def trial_run(self, number: int, *, params: Mapping[str, Any], state: str) -> Run:
+        """The nested run of a trial of a search, which came to its end in `state`."""
+        tags = self.tags | {PARENT: str(self.run_id), "trial": str(number), "state": state}
+        return Run(self.tracker, name=f"trial {number}", tags=tags, found_by=(PARENT, "trial"), params=params)
+
     def _start_monitor(self, client: Any) -> Any:
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 

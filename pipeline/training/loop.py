@@ -35,6 +35,10 @@ from pipeline.training.looking import watching
 Epoch = dict[str, float]
 
 
+class Diverged(RuntimeError):
+    """The loss is no longer a number."""
+
+
 @dataclass(frozen=True)
 class Task:
     """All that the seeds of a row share. `create` builds the untrained system from the current random state."""
@@ -183,7 +187,7 @@ def _run_epoch(task: Task, system: Summarizer, optimiser: torch.optim.Adam, *, s
         with mixed_precision(task.device):
             loss = system(batch)
         if not torch.isfinite(loss):
-            raise RuntimeError(
+            raise Diverged(
                 f"seed {seed}, epoch {number}, batch {step}: the loss is {loss.item()}; lower train.lr_pretrained or train.lr_new"
             )
         group_size = settings.accumulation if step <= whole_groups else len(batches) - whole_groups

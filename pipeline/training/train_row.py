@@ -33,7 +33,7 @@ def train_row(row: Row, params: Params) -> list[dict[str, Any]]:
 
     Returns for each seed its best epoch, its validation score, the number of epochs and whether it could look.
     """
-    settings, digests = training_settings(row, params), input_digests(row)
+    settings, digests = training_settings(row, params.current.of_row(row.name)), input_digests(row)
     key = fingerprint(write_row(row) | {"title": ""}, settings, digests, params.runtime.device, row.code)
     shards = [Shard(name=str(seed), items=[seed]) for seed in params.current.seeds]
     stage = f"{'train_text' if row.sees is None else 'train'}@{row.name}"
@@ -70,9 +70,10 @@ def training_seconds_file(row: str) -> Path:
     return scratch_root() / "training_seconds" / f"{row}.json"
 
 
-def training_settings(row: Row, params: Params) -> dict[str, Any]:
-    """Every parameter that decides this row's training, flat: `train.epochs`, `model.dropout`, ..."""
-    study = params.current.of_row(row.name)
+def training_settings(row: Row, study: Study) -> dict[str, Any]:
+    """Every parameter that decides this row's training, flat: `train.epochs`, `model.dropout`, ... `study` has the row's own
+    values in it.
+    """
     blocks: dict[str, Any] = {"text": study.text, "train": study.train, "generate": study.generate}
     if row.tuning != "none":
         blocks |= {"model": study.model}

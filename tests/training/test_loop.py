@@ -140,7 +140,9 @@ def test_what_is_kept_to_go_on_is_what_training_changes_and_the_best_epoch_once(
     """Weights, Adam's two moments, and one checkpoint; tied tensors once, and nothing of a frozen encoder."""
     run(task, tmp_path)
     weights = (tmp_path / "out" / "model.safetensors").stat().st_size
-    assert (tmp_path / "work" / "last.pt").stat().st_size < 3.5 * weights, "a copy more would be four, and files have some overhead"
+    assert (tmp_path / "work" / "last.pt").stat().st_size < 3.5 * weights, (
+        "a copy more would be four, and files have some overhead"
+    )
     finetuned = toys.clipsum(tmp_path / "finetuned", finetuned=True)
     frozen = {name for name, parameter in finetuned.named_parameters() if not parameter.requires_grad}
     assert frozen and not frozen & set(trained_state(finetuned))
