@@ -9,6 +9,10 @@ ENCODERS = {
     "clip_vit_b16": "open_clip:ViT-B-16-quickgelu/openai",
     "clip_vit_l14": "open_clip:ViT-L-14-quickgelu/openai",
     "siglip_b16": "open_clip:ViT-B-16-SigLIP/webli",
+    # Three of one size, 224 pixels: with the language of captions, without, with.
+    "siglip2_b16": "open_clip:ViT-B-16-SigLIP2/webli",
+    "dinov3_b16": "timm:vit_base_patch16_dinov3.lvd1689m",
+    "pe_core_b16": "open_clip:PE-Core-B-16/meta",
     "blip_b16": "transformers:Salesforce/blip-image-captioning-base",
     "dinov2_b14": "timm:vit_base_patch14_dinov2.lvd142m",
     "vit_b32_labels": "timm:vit_base_patch32_224.augreg_in1k",  # CLIP's size, trained on ImageNet's labels

@@ -63,11 +63,15 @@ def _timm(name: str, model: str) -> EncoderSpec:
     if weights is None or not weights.hf_hub_id:
         near = ", ".join(timm.list_pretrained(f"{model.split('.')[0]}*")[:8]) or "none of that architecture"
         raise ValueError(f"encoder {name!r}: timm has no weights {model!r} on the hub; it has {near}")
-    # DINOv2 was trained at 518 pixels. At 224, to which its positions are interpolated, it costs a fifth and matches the others.
-    # Only encoders of a fixed size are given another one; convolutional ones are used at their own.
     if weights.crop_mode not in ("center", "squash"):
         raise ValueError(f"encoder {name!r}: its pictures are cropped by {weights.crop_mode!r}, which is not supported here")
+    # DINOv2 was trained at 518 pixels. At 224, to which its positions are interpolated, it costs a fifth and matches the others.
+    # Only encoders of a fixed size are given another one; convolutional ones are used at their own.
     arguments: dict[str, Any] = {"img_size": 224} if weights.fixed_input_size and weights.input_size[1] > 384 else {}
+    if "patch16_dinov3" in weights.architecture:
+        # Its positions are angles relative to the grid, so 224 pixels need no interpolation. Its authors take the class token;
+        # timm's default, the mean of the patches, is another feature (timm says so beside the model).
+        arguments = {"img_size": 224, "global_pool": "token"}
     size = arguments.get("img_size", weights.input_size[1])
     encoder = timm.create_model(model, pretrained=False, num_classes=0, **arguments)
     return EncoderSpec(
