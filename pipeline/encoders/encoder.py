@@ -8,8 +8,10 @@ a published encoder (`pipeline.encoders.pretrained_specs` asks the library about
 Shapes: B batch of frames, H and W pixels, D feature width.
 """
 
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -179,12 +181,13 @@ def normalise(spec: EncoderSpec, pixels_B3HW: "torch.Tensor") -> "torch.Tensor":
     return pixels_B3HW.to(torch.float32).div(255).sub(mean).div(std)
 
 
-def build_module(spec: EncoderSpec) -> "torch.nn.Module":
-    """The architecture with random weights."""
+def build_module(spec: EncoderSpec, *, weights_follow: bool = False) -> "torch.nn.Module":
+    """The architecture with random weights. `weights_follow`: the caller loads others into it, so nothing warns of these."""
     import torch
 
     if spec.library == "open_clip":
-        visual: torch.nn.Module = build_clip(spec).visual  # type: ignore[assignment]
+        with _no_warning_of_random_weights() if weights_follow else nullcontext():
+            visual: torch.nn.Module = build_clip(spec).visual  # type: ignore[assignment]
         return visual
     if spec.library == "transformers":
         return _blip()
@@ -192,6 +195,21 @@ def build_module(spec: EncoderSpec) -> "torch.nn.Module":
 
     module: torch.nn.Module = timm.create_model(spec.architecture, pretrained=False, num_classes=0, **spec.arguments)
     return module.to(memory_format=torch.channels_last)  # makes convolutions a quarter faster
+
+
+@contextmanager
+def _no_warning_of_random_weights() -> Iterator[None]:
+    """Let open_clip build a model without saying that it has no pretrained weights. It logs to the root logger."""
+
+    def other(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("No pretrained weights loaded")
+
+    root = logging.getLogger()
+    root.addFilter(other)
+    try:
+        yield
+    finally:
+        root.removeFilter(other)
 
 
 def _blip() -> "torch.nn.Module":
@@ -257,6 +275,6 @@ def load_encoder(folder: Path) -> Encoder:
     from safetensors.torch import load_file
 
     spec = read_spec(folder)
-    module = build_module(spec)
+    module = build_module(spec, weights_follow=True)
     module.load_state_dict(load_file(folder / "encoder.safetensors"))
     return Encoder(spec, module.eval())

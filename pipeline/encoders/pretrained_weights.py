@@ -1,30 +1,32 @@
-"""Published weights (scale full): from the hub through its own client or from a local folder, pinned by revision and sha256.
+"""Published weights (scale full): from the hub or from a local folder, pinned by commit and sha256.
 
 Text models are in `weights/bart/` and `weights/t5/` in the library's own layout, encoders in `weights/<encoder>/` as
 `pipeline.encoders.encoder` writes them. Each library loads its own files and so takes care of interpolated positions and renamed
 tensors.
 """
 
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.base.device import fix_seed
-from pipeline.base.files import replacing, write_json
-from pipeline.base.scratch import file_sha256
+from pipeline.base.files import write_json
 from pipeline.encoders.encoder import EncoderSpec, build_module, save_encoder
+from pipeline.encoders.hub import fetch_files, revision_of
+from pipeline.encoders.pins import compare_digests
 from pipeline.encoders.pretrained_specs import pretrained_spec
 
 if TYPE_CHECKING:
     from torch import nn
 
-LOCAL = Path("data/inputs/weights")
-_SHARED = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+_SHARED = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")
 TEXT_MODELS = {
     "bart": ("facebook/bart-base", (*_SHARED, "vocab.json", "merges.txt")),
     "t5": ("google-t5/t5-base", (*_SHARED, "spiece.model")),
 }
-_OPTIONAL = ("generation_config.json", "tokenizer.json", "tokenizer_config.json")
+# Not every commit of a repository has them; the libraries derive them from the others.
+_OPTIONAL = ("generation_config.json", "tokenizer_config.json", "spiece.model")
 
 
 def fetch_encoder(name: str, out: Path) -> dict[str, str]:
@@ -32,12 +34,13 @@ def fetch_encoder(name: str, out: Path) -> dict[str, str]:
     spec = pretrained_spec(name)
     if spec.seed is not None:
         return write_random_encoder(spec, out)
-    path = fetch_file(
-        spec.repository,
-        spec.file,
-        otherwise="open_clip_pytorch_model.bin" if spec.library == "open_clip" else "pytorch_model.bin",
-    )
-    source = {"source": f"{spec.repository}/{path.name}", "revision": revision_of(path), "sha256": file_sha256(path)}
+    # Older repositories keep their weights under this name only.
+    older = "open_clip_pytorch_model.bin" if spec.library == "open_clip" else "pytorch_model.bin"
+    paths = fetch_files(spec.repository, [(spec.file, older)])
+    ((file, path),) = paths.items()
+    digests, confirmed = compare_digests(spec.repository, paths, revision=revision_of(path))
+    source = {"source": f"{spec.repository}/{file}", "revision": revision_of(path), "sha256": digests[file]}
+    source["as_pinned"] = "yes" if confirmed else "no digest is pinned"
     save_encoder(spec, load_pretrained(spec, path), out, source=source)
     return source
 
@@ -79,49 +82,49 @@ def load_pretrained(spec: EncoderSpec, path: Path) -> "nn.Module":
 
 
 def fetch_text_model(text: str, out: Path) -> dict[str, Any]:
-    """Fetch BART-base or T5-base with its vocabulary into `out`, file by file. Raises `RuntimeError` like `fetch_encoder`."""
+    """Fetch BART-base or T5-base with its vocabulary, see that both can be read, and make `out` a folder of them.
+
+    Raises `RuntimeError`: one that names every file that cannot be had, one for digests, one for files that cannot be read.
+    """
     repository, files = TEXT_MODELS[text]
-    digests, revision = {}, ""
-    for name in files:
-        try:
-            path = fetch_file(repository, name)
-        except RuntimeError:
-            if name in _OPTIONAL:
-                continue  # older copies of the repository lack them; the library derives them from the others
-            raise
-        with replacing(out / name) as temporary:
-            shutil.copyfile(path, temporary)
-        digests[name] = file_sha256(path)
-        revision = revision_of(path)
-    source = {"repository": repository, "revision": revision, "sha256": digests}
-    write_json(out / "source.json", source)
+    required = [(name,) for name in files if name not in _OPTIONAL]
+    paths = fetch_files(repository, required, optional=[name for name in files if name in _OPTIONAL])
+    revision = revision_of(paths["config.json"])
+    digests, confirmed = compare_digests(repository, paths, revision=revision)
+    temporary = out.with_name(f".{out.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        for name, path in paths.items():
+            shutil.copyfile(path, temporary / name)
+        _read_text_model(text, temporary, taken_from=paths["config.json"].parent)
+        source = {"repository": repository, "revision": revision, "sha256": digests, "as_pinned": confirmed}
+        write_json(temporary / "source.json", source)
+        shutil.rmtree(out, ignore_errors=True)
+        os.replace(temporary, out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     return source
 
 
-def fetch_file(repository: str, file: str, *, otherwise: str = "") -> Path:
-    """A file of a hub repository: from `data/inputs/weights/<repository>/` if it is there, else through the hub client.
+def _read_text_model(text: str, folder: Path, *, taken_from: Path) -> None:
+    """Load configuration and tokenizer as training will: what is wrong with them is a `RuntimeError` now, not hours later."""
+    from transformers import AutoConfig, AutoTokenizer
 
-    Older repositories keep their weights only under the name `otherwise`, which is tried when the hub has no `file`.
-    """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
-
-    local = LOCAL / repository
-    for name in filter(None, (file, otherwise)):
-        if (local / name).exists():
-            return local / name
     try:
-        return Path(hf_hub_download(repository, file))
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        missing = isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError)
-        if otherwise and missing:
-            return fetch_file(repository, otherwise)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:
+        names = ", ".join(sorted(path.name for path in folder.iterdir() if path.suffix != ".safetensors"))
         raise RuntimeError(
-            f"weights {repository}/{file} cannot be fetched ({type(error).__name__}). Either connect to the hub (HF_ENDPOINT and "
-            f"HF_HOME are honoured), or put the file at {local / file}"
+            f"weights of {text}: transformers cannot read configuration and tokenizer from {taken_from} ({names}): {error}"
         ) from error
-
-
-def revision_of(path: Path) -> str:
-    """The commit a file of the hub client's cache belongs to; "local" for a file from the local folder."""
-    return path.parent.name if path.parent.parent.name == "snapshots" else "local"
+    if config.model_type != text:
+        raise RuntimeError(
+            f"{taken_from / 'config.json'}: model_type is {config.model_type!r}, not {text!r}; another model lies there"
+        )
+    if len(tokenizer) > config.vocab_size:
+        raise RuntimeError(
+            f"{taken_from}: tokenizer.json has {len(tokenizer)} tokens, the model of config.json {config.vocab_size}; they do "
+            f"not belong together"
+        )

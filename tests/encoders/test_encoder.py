@@ -1,9 +1,12 @@
 """Encoders: preprocessing against real tensors, checkpoints that rebuild themselves, partial training."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import open_clip
 import pytest
+import timm
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -20,8 +23,9 @@ from pipeline.encoders.encoder import (
     read_parameters,
     save_encoder,
 )
+from pipeline.encoders.pins import LOCAL
 from pipeline.encoders.pretrained_specs import pretrained_spec
-from pipeline.encoders.pretrained_weights import LOCAL, load_pretrained
+from pipeline.encoders.pretrained_weights import load_pretrained
 from tests import toys
 
 GOLDEN = Path("../shared/data/clip_golden")
@@ -123,6 +127,9 @@ def assert_width(spec: EncoderSpec) -> Encoder:
         ("clip_vit_b32", (512, 224, 224, False)),
         ("clip_vit_l14", (768, 224, 224, False)),
         ("siglip_b16", (768, 224, 224, True)),
+        ("siglip2_b16", (768, 224, 224, True)),
+        ("dinov3_b16", (768, 224, 224, False)),
+        ("pe_core_b16", (1024, 224, 224, True)),
         ("blip_b16", (768, 384, 384, True)),
         ("dinov2_b14", (768, 224, 224, False)),
         ("vit_b32_labels", (768, 224, 248, False)),
@@ -132,6 +139,56 @@ def assert_width(spec: EncoderSpec) -> Encoder:
 def test_pretrained_specifications(name: str, expected: tuple[int, int, int, bool]) -> None:
     spec = pretrained_spec(name)
     assert (spec.dim, spec.image_size, spec.resize_to, spec.squash) == expected
+
+
+def test_every_short_name_is_in_the_registry_of_its_library() -> None:
+    clips = {f"open_clip:{model}/{tag}" for model, tag in open_clip.list_pretrained()}
+    others = {f"timm:{model}" for model in timm.list_pretrained()}
+    blip = {"transformers:Salesforce/blip-image-captioning-base"}  # transformers has no list of weights
+    assert set(ENCODERS.values()) <= clips | others | blip
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "interpolation", "grid", "after_the_blocks"),
+    [
+        ("siglip2_b16", 0.5, "bicubic", 196, ["trunk.norm", "trunk.attn_pool"]),
+        ("dinov3_b16", 0.485, "bicubic", None, ["norm"]),
+        ("pe_core_b16", 0.5, "bilinear", 197, ["trunk.norm", "trunk.attn_pool", "trunk.head"]),
+    ],
+)
+def test_encoders_side_by_side_are_of_one_size(
+    name: str, mean: float, interpolation: str, grid: int | None, after_the_blocks: list[str]
+) -> None:
+    spec = pretrained_spec(name)
+    assert (spec.image_size, spec.mean[0], spec.interpolation) == (224, mean, interpolation)
+    encoder = Encoder(spec, build_module(spec))
+    trunk = getattr(encoder.module, "trunk", encoder.module)
+    assert (len(trunk.blocks), trunk.embed_dim, trunk.patch_embed.grid_size) == (12, 768, (14, 14))
+    assert (None if grid is None else trunk.pos_embed.shape[1]) == grid
+    encoder.train_last_blocks(1)
+    assert encoder.trained_blocks() == [f"{'trunk.' if trunk is not encoder.module else ''}blocks.11", *after_the_blocks]
+
+
+def test_dinov3_gives_the_class_token_and_has_no_positions_to_interpolate() -> None:
+    spec = pretrained_spec("dinov3_b16")
+    assert spec.arguments == {"img_size": 224, "global_pool": "token"}
+    module = build_module(spec).eval()
+    assert module.pos_embed is None and module.rope is not None
+    pixels = torch.rand(1, 3, 224, 224)
+    with torch.inference_mode():
+        torch.testing.assert_close(module(pixels), module.forward_features(pixels)[:, 0])
+
+
+def test_open_clip_warns_of_random_weights_unless_others_follow(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spec = replace(pretrained_spec("clip_vit_b32"), architecture="ViT-S-32-alt", dim=256)
+    module = build_module(spec)
+    assert "No pretrained weights loaded" in caplog.text
+    save_encoder(spec, module, tmp_path, source={"source": "test"})
+    caplog.clear()
+    load_encoder(tmp_path)
+    assert "No pretrained weights loaded" not in caplog.text
+    build_module(spec)
+    assert "No pretrained weights loaded" in caplog.text
 
 
 def test_openai_weights_get_the_activation_they_were_trained_with() -> None:
