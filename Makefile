@@ -16,7 +16,7 @@ export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := true
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo ablations evidence foundation verify accept test bench ui summaries text-smoke clean requirements
+.PHONY: help setup demo ablations evidence search foundation verify accept test bench ui summaries text-smoke clean requirements
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -48,6 +48,10 @@ ablations: setup ## Table 2 and what it omits, as queued DVC experiments; goes o
 evidence: setup ## ten seeds of the rows that decide, and the dose in between; goes on where it stopped
 	python -m stages.experiments evidence
 	dvc repro --single-item report
+
+search: setup ## search for the settings of every row on the validation split (45 minutes on two cores); goes on where it stopped
+	dvc repro weights extract_features
+	python -m stages.search
 
 foundation: setup ## pretrain the mini models anew and say how far they are from those that are shipped (40 minutes on two cores)
 	python -m stages.foundation

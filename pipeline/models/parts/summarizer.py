@@ -247,7 +247,7 @@ def image_encoder_of(architecture: Architecture) -> Encoder | None:
     if architecture.image_encoder is None:
         return None
     spec = rebuilt(architecture.image_encoder)
-    return Encoder(spec, build_module(spec))
+    return Encoder(spec, build_module(spec, weights_follow=True))
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Tensor) -> list[str]:
