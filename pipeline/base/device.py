@@ -1,5 +1,6 @@
 """Where tensors live, at what precision, and how randomness is fixed."""
 
+import os
 import random
 from contextlib import AbstractContextManager, nullcontext
 
@@ -22,10 +23,14 @@ def mixed_precision(device: torch.device) -> AbstractContextManager[object]:
 
 
 def fix_seed(seed: int, *, epoch: int = 0) -> None:
-    """Seed every generator from (`seed`, `epoch`).
+    """Seed every generator from (`seed`, `epoch`), and ask for deterministic algorithms on a GPU.
 
-    Seeding anew at each epoch is what lets a killed run repeat an epoch exactly without saving generator states.
+    Seeding anew at each epoch is what lets a killed run repeat an epoch exactly without saving generator states. PyTorch warns
+    where it has no deterministic algorithm for a GPU: there an epoch is repeated only nearly.
     """
+    if torch.cuda.is_available():
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS is not deterministic
+        torch.use_deterministic_algorithms(True, warn_only=True)
     mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
     random.seed(mixed)
     np.random.seed(mixed)

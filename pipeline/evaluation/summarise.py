@@ -4,13 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline.base.device import choose_device
+from pipeline.base.device import choose_device, mixed_precision
 from pipeline.base.files import write_json_lines
 from pipeline.base.params import Params
 from pipeline.base.paths import CORPUS
 from pipeline.corpus.table import read_corpus
 from pipeline.features.frame_inputs import FrameInputs
 from pipeline.models.parts.summarizer import load
+from pipeline.models.parts.vision import VisionSummarizer
 from pipeline.training.batches import load_tokenizer, read_examples
 from pipeline.training.generation import summarise
 from pipeline.training.table_row import Row, open_frame_inputs
@@ -35,6 +36,9 @@ def summarise_seed(row: Row, seed: int, path: Path, *, params: Params, change: C
     corpus = read_corpus(CORPUS)
     examples = read_examples(corpus, "test", text=study.text, source=row.source(study), tokenizer=tokenizer)
     system, frame_inputs = load(row.folder / str(seed)).to(device), open_frame_inputs(row)
+    if isinstance(system, VisionSummarizer) and frame_inputs is not None:
+        with mixed_precision(device):
+            frame_inputs = system.embedded(frame_inputs, examples.video_ids)
     entities = dict(zip(corpus["video_id"], corpus["entities"], strict=True))
     lines: list[dict[str, Any]] = []
     for draw in range(draws):

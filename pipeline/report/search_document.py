@@ -30,7 +30,7 @@ def write_document(titles: Mapping[str, str], trials: Mapping[str, Sequence[Tria
         space=SPACE,
         own={dimension.key: _own(study, dimension.key) for dimension in SPACE},
         trials=max(len(each) for each in trials.values()),
-        hours=sum(trial.seconds for each in trials.values() for trial in each) / 3600,
+        minutes=sum(trial.seconds for each in trials.values() for trial in each) / 60,
         summary=as_markdown(pd.DataFrame([_summary(titles[row], each) for row, each in trials.items()])),
         rows=[{"title": titles[row], "table": as_markdown(_all_trials(each))} for row, each in trials.items()],
     )

@@ -5,7 +5,8 @@ ROUGE-2. Added: gradient clipping, linear warm-up, and a rate of its own for a f
 
 A killed run goes on after its last finished epoch and ends with the same weights as one that was never killed: every
 epoch seeds its generators from (seed, epoch), and what is kept holds weights, optimiser and history. Of the best epoch so far
-there is a whole checkpoint, written when it improves; of the last one, only what training changes.
+there is a whole checkpoint, written when it improves; of the last one, only what training changes. On a GPU the weights are
+the same as far as PyTorch has deterministic algorithms.
 """
 
 import os
@@ -27,6 +28,7 @@ from pipeline.base.files import write_json
 from pipeline.base.params import Finetune, Generate, Train
 from pipeline.features.frame_inputs import FrameInputs
 from pipeline.models.parts.summarizer import Batch, Summarizer, load, save
+from pipeline.models.parts.vision import VisionSummarizer
 from pipeline.scoring.validation import validation_score
 from pipeline.training.batches import Examples
 from pipeline.training.generation import summarise
@@ -178,7 +180,7 @@ def _run_epoch(task: Task, system: Summarizer, optimiser: torch.optim.Adam, *, s
     total = 0.0
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     whole_groups = len(batches) - len(batches) % settings.accumulation  # batches of an epoch's last, smaller group come after
-    for step, batch in enumerate(_loaded(task, task.train, batches), start=1):
+    for step, batch in enumerate(_loaded(task, task.train, task.frame_inputs, batches), start=1):
         for group in optimiser.param_groups:
             factor = rate_factor(
                 group["name"], epoch=number, progress=step / len(batches), settings=settings, finetune=task.finetune
@@ -198,23 +200,33 @@ def _run_epoch(task: Task, system: Summarizer, optimiser: torch.optim.Adam, *, s
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
     rates = {group["name"]: group["lr"] for group in optimiser.param_groups}
+    seen = seen_in_validation(task, system)
     return {
         "epoch": number,
         "train_loss": total / len(batches),
-        "val_loss": _validation_loss(task, system),
-        **_validation_scores(task, system),
+        "val_loss": _validation_loss(task, system, seen),
+        **_validation_scores(task, system, seen),
         "lr": rates["pretrained"],
         **{f"lr_{name}": rate for name, rate in rates.items() if name != "pretrained"},
         "seconds": time.perf_counter() - start,
     }
 
 
+def seen_in_validation(task: Task, system: Summarizer) -> FrameInputs | None:
+    """What the system sees of validation videos, as features: an image encoder that is trained embeds each frame once."""
+    system.eval()
+    if not isinstance(system, VisionSummarizer) or task.frame_inputs is None:
+        return task.frame_inputs
+    with mixed_precision(task.device):
+        return system.embedded(task.frame_inputs, task.validation.video_ids)
+
+
 @torch.no_grad()
-def _validation_loss(task: Task, system: Summarizer) -> float:
+def _validation_loss(task: Task, system: Summarizer, seen: FrameInputs | None) -> float:
     """Mean cross-entropy per target token."""
     system.eval()
     total, tokens = 0.0, 0
-    for batch in _loaded(task, task.validation, list(task.validation.by_length(task.generation_batch_size))):
+    for batch in _loaded(task, task.validation, seen, list(task.validation.by_length(task.generation_batch_size))):
         assert batch.labels_BL is not None
         count = int((batch.labels_BL >= 0).sum())
         with mixed_precision(task.device):
@@ -226,16 +238,16 @@ def _validation_loss(task: Task, system: Summarizer) -> float:
 def look(task: Task, system: Summarizer) -> dict[str, float | None]:
     """The loss on the validation split, and whether the system could look; see `pipeline.training.looking`."""
     with watching(system) as watched:
-        loss = _validation_loss(task, system)
+        loss = _validation_loss(task, system, seen_in_validation(task, system))
     return {"loss": round(loss, 6)} | watched.means
 
 
-def _validation_scores(task: Task, system: Summarizer) -> dict[str, float]:
+def _validation_scores(task: Task, system: Summarizer, seen: FrameInputs | None) -> dict[str, float]:
     """By the metric that chooses the epoch, and by the study's primary metric."""
     predictions = summarise(
         system,
         task.validation,
-        task.frame_inputs,
+        seen,
         tokenizer=task.tokenizer,
         settings=task.generate.model_copy(update={"beams": task.settings.validation_beams}),
         device=task.device,
@@ -251,12 +263,12 @@ def _validation_scores(task: Task, system: Summarizer) -> dict[str, float]:
     }
 
 
-def _loaded(task: Task, examples: Examples, batches: list[list[int]]) -> Iterator[Batch]:
+def _loaded(task: Task, examples: Examples, seen: FrameInputs | None, batches: list[list[int]]) -> Iterator[Batch]:
     """Batches on the device; the next one is read by a thread while this one is computed."""
     with ThreadPoolExecutor(max_workers=1) as reader:
-        pending = reader.submit(examples.batch, batches[0], task.frame_inputs)
+        pending = reader.submit(examples.batch, batches[0], seen)
         for following in [*batches[1:], None]:
             batch = pending.result()
             if following is not None:
-                pending = reader.submit(examples.batch, following, task.frame_inputs)
+                pending = reader.submit(examples.batch, following, seen)
             yield (batch.pin_memory() if task.device.type == "cuda" else batch).to(task.device)

@@ -3,12 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from transformers import BartConfig, GenerationConfig, T5Config
 
 from pipeline.base.params import Generate
 from pipeline.encoders.encoder import Encoder
+from pipeline.features.frame_inputs import FrameInputs
+from pipeline.models.parts import vision
 from pipeline.models.parts.fusion import CrossModalFusion, Video
 from pipeline.models.parts.summarizer import Architecture, Batch, Summarizer, build, create, group_of, load, save
 from pipeline.models.parts.temporal import TemporalEncoder
@@ -282,3 +285,26 @@ def test_published_generation_settings_are_kept_bart_s_forced_first_token_among_
         assert set(each.generate(toys.batch(), GENERATE)[:, 1].tolist()) == {0}
     without = toys.system("bart", tmp_path / "plain")
     assert set(without.generate(toys.batch(), GENERATE)[:, 1].tolist()) != {0}
+
+
+def test_pixels_are_embedded_once_a_bounded_number_at_a_time_and_give_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = toys.clipsum(tmp_path, finetuned=True).eval()
+    shapes: list[int] = []
+    encode = Encoder.encode
+    monkeypatch.setattr(Encoder, "encode", lambda self, pixels: shapes.append(len(pixels)) or encode(self, pixels))
+    monkeypatch.setattr(vision, "AT_ONCE", 4)
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 3, 16, 16), dtype=np.uint8)
+    shown = FrameInputs(
+        pixels, starts={"a": 0, "b": 2, "c": 5}, lengths={"a": 2, "b": 3, "c": 4}, max_frames=toys.FRAMES, footer={}
+    )
+    seen = system.embedded(shown, ["c", "a", "lost"])  # type: ignore[operator]
+    assert shapes == [4, 2] and seen.values.shape == (6, toys.WIDTH)
+    frames, mask = shown.gather(["a", "c"])
+    features, same_mask = seen.gather(["a", "c"])
+    assert torch.equal(mask, same_mask)
+    batch = replace(toys.batch(size=2), frames=frames, frame_mask_BM=mask)
+    torch.testing.assert_close(states(system, replace(batch, frames=features)), states(system, batch), **CLOSE)
+    frozen = toys.clipsum(tmp_path / "frozen")
+    assert frozen.embedded(shown, ["a"]) is shown  # type: ignore[operator]
