@@ -1,15 +1,26 @@
-"""Stage `check`: both files of parameters, before DVC removes or makes anything for them. `python -m stages.check`"""
+"""Stage `check`: both files of parameters, and the disk that they ask for, before DVC removes or makes anything for them.
 
+python -m stages.check
+"""
+
+import sys
 from pathlib import Path
 
+from pipeline.base.disk import require_disk
 from pipeline.base.files import write_text
-from pipeline.base.params import load_params
+from pipeline.base.params import load_params, read_yaml
+from pipeline.base.paths import PIPELINE
+from pipeline.base.scratch import scratch_root
 
 CHECKED = Path("data/checked.txt")
 
 
 def main() -> None:
-    load_params()
+    params = load_params()
+    try:
+        print(require_disk(params.current, read_yaml(PIPELINE), folder=scratch_root().parent, name=params.study))
+    except OSError as error:
+        sys.exit(f"check: {error}")
     # The same bytes whatever was checked, so that nothing else runs again because of it.
     write_text(CHECKED, "The parameters were checked before the first stage.\n")
 

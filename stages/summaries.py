@@ -9,7 +9,8 @@ correct by hand; `review.html` beside it shows steps and summaries side by side.
 import argparse
 from pathlib import Path
 
-from pipeline.base.params import YouCook2Dataset, load_study
+from pipeline.base.dataset_params import YouCook2Dataset
+from pipeline.base.params import load_study
 from pipeline.corpus.annotations import Annotation, read_annotations
 from pipeline.corpus.chat import generate_summaries
 from pipeline.corpus.summaries import write_review

@@ -27,7 +27,7 @@ def weights(project: Project, row: str, seed: int = 0) -> str:
 
 def test_a_new_row_runs_alone_and_goes_on_when_killed(project: Project) -> None:
     seen = 'reads: source, encoder: "${encoder}", sees: "data/features/${encoder}", trains: model'
-    project.add_entry("train", f"second: {{title: A second row, model: clipsum, text: bart, {seen}}}")
+    project.add_row("train", f"second: {{title: A second row, model: clipsum, text: bart, {seen}}}")
     process = subprocess.Popen(
         ["dvc", "repro"],
         cwd=project.folder,
@@ -122,7 +122,7 @@ def test_what_is_added_touches_the_files_that_the_docs_name_and_an_edit_makes_no
     project.replace("pipeline/scoring/metrics.py", ")\nCOMPARED =", METRIC)
     project.replace("pipeline/evaluation/controls.py", "    )\n}", CONTROL_ENTRY)
     (project.folder / "pipeline" / "models" / "renamed.py").write_text(MODEL)
-    project.add_entry("train_text", "renamed: {title: A row of its own, model: renamed, text: bart}")
+    project.add_row("train_text", "renamed: {title: A row of its own, model: renamed, text: bart}")
     project.replace("dvc.yaml", "--shows shuffled", "--shows again shuffled")
     project.replace("dvc.yaml", "        - metrics/${key}_shuffled.json", CONTROL_OUTPUTS)
     project.replace("pipeline/base/files.py", "import json\n", "import json  # from the standard library\n")

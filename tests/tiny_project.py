@@ -94,11 +94,12 @@ class Project:
     def edit(self, name: str, change: Callable[[Any], None]) -> None:
         edit(self.folder / name, self.folder / name, change)
 
-    def add_entry(self, stage: str, entry: str) -> None:
-        """One more line under `foreach` of a stage of `dvc.yaml`."""
+    def add_row(self, stage: str, entry: str) -> None:
+        """One more line under `foreach` of a stage of `dvc.yaml`, and under `rows` of the study."""
         text = (self.folder / "dvc.yaml").read_text()
         start = text.index("\n    do:\n", text.index(f"\n  {stage}:\n"))
         (self.folder / "dvc.yaml").write_text(f"{text[:start]}\n      {entry}{text[start:]}")
+        self.replace(STUDY, "\nchosen:", f"\n  {entry.split(':')[0]}: {{}}\nchosen:")
 
     def replace(self, name: str, old: str, new: str) -> None:
         """Change a text file as an editor would."""

@@ -13,7 +13,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 # They move, resume, check or show data and never decide it. Parameters enter keys by their values.
-_NEUTRAL = ("code", "encoder_names", "files", "params", "paths", "resumable", "scratch", "tracking", "tracking_store")
+_NEUTRAL = (
+    "code",
+    "dataset_params",
+    "disk",
+    "encoder_names",
+    "files",
+    "params",
+    "paths",
+    "resumable",
+    "scratch",
+    "tracking",
+    "tracking_store",
+)
 NEUTRAL = frozenset(f"pipeline.base.{name}" for name in _NEUTRAL)
 
 

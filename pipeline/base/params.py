@@ -10,109 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from pipeline.base.dataset_params import (
+    Block,
+    Count,
+    Dataset,
+    MetricName,
+    NonNegative,
+    Positive,
+    Rate,
+    Share,
+)
 from pipeline.base.encoder_names import check_encoder_name
 from pipeline.base.paths import PARAMS, STUDIES
 
-Positive = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Rate = Annotated[float, Field(gt=0.0)]
-NonNegative = Annotated[float, Field(ge=0.0)]
-# Metrics that have a figure for every video; `pipeline.scoring.metrics` says what each is.
-MetricName = Literal["entity_f1", "content_f1", "rouge1", "rouge2", "rougeL"]
-
-
-class Block(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
 B = TypeVar("B", bound=Block)
-
-
-class KitchenDataset(Block):
-    name: Literal["kitchen"]
-    seed: Count
-    train: Positive
-    validation: Positive
-    test: Positive
-    deictic_share: Share
-    width: Positive
-    height: Positive
-    fps: Positive
-    max_failed_share: Share
-
-
-class FolderDataset(Block):
-    name: Literal["folder"]
-    table: str
-    videos: str
-    entities: str
-    max_failed_share: Share
-
-
-class Videos(Block):
-    """Where videos come from, tried in this order: `folder`, `archive_url`, YouTube."""
-
-    folder: str
-    archive_url: str
-    youtube: bool
-    max_height: Positive
-    max_seconds: Rate
-    rate_seconds: NonNegative
-    retries: Count
-    workers: Positive
-    cookies: str
-
-
-class Chat(Block):
-    """An OpenAI-compatible chat endpoint that writes summaries. Prices are per million tokens."""
-
-    base_url: str
-    model: str
-    prompt: str
-    temperature: NonNegative
-    max_tokens: Positive
-    concurrency: Positive
-    retries: Count
-    timeout_seconds: Rate
-    price_in: NonNegative
-    price_out: NonNegative
-    max_cost: NonNegative
-
-    @model_validator(mode="after")
-    def _check(self) -> "Chat":
-        if "{steps}" not in self.prompt:
-            raise ValueError("prompt: {steps} is missing, the place where the steps go")
-        return self
-
-
-class YouCook2Dataset(Block):
-    name: Literal["youcook2"]
-    folder: str
-    annotations_url: str
-    annotations_sha256: str
-    splits: Literal["paper", "held_out"]
-    summaries: Literal["steps", "file", "chat"]
-    chat: Chat | None
-    videos: Videos | None
-    subtitles: bool
-    entities: str
-    max_failed_share: Share
-
-    @model_validator(mode="after")
-    def _check(self) -> "YouCook2Dataset":
-        if (self.summaries == "chat") != (self.chat is not None):
-            raise ValueError(f"summaries: {self.summaries!r} does not go with chat: {'null' if self.chat is None else 'a block'}")
-        if self.subtitles and (self.videos is None or not self.videos.youtube):
-            raise ValueError("subtitles: they come with the videos from YouTube; set videos.youtube, or subtitles: false")
-        return self
-
-
-Dataset = KitchenDataset | FolderDataset | YouCook2Dataset
 
 
 class Primary(Block):

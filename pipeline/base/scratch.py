@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 _KEPT = ".kept"  # lies in a scratch folder that the project itself has finished
+_ABANDONED_SECONDS = 14 * 24 * 3600
 _UNFINISHED = ".unfinished"  # lies in a scratch folder until the block that works there has ended well
 
 
@@ -71,7 +73,8 @@ def link_files(folder: Path, names: Sequence[str], out: Path) -> None:
 
 
 def keep_only(folder: Path) -> None:
-    """Keep the finished scratch folder `folder` and no other of its stage, except those that are unfinished or in use.
+    """Keep the finished scratch folder `folder` and no other of its stage, except those that are in use, or unfinished and not
+    abandoned: taken up within the last fortnight.
 
     A queued experiment runs in a copy of the project and shares scratch with it. There, what the project keeps stays, and the
     experiment's own work goes: its results are in DVC's cache.
@@ -82,9 +85,14 @@ def keep_only(folder: Path) -> None:
         return
     (folder / _KEPT).touch()
     for other in folder.parent.iterdir():
-        if other.is_dir() and other != folder and not (other / _UNFINISHED).exists():
+        if other.is_dir() and other != folder and _may_go(other):
             with suppress(Timeout), FileLock(_lock(other), timeout=0):
                 discard(other)
+
+
+def _may_go(folder: Path) -> bool:
+    unfinished = folder / _UNFINISHED
+    return not unfinished.exists() or time.time() - unfinished.stat().st_mtime > _ABANDONED_SECONDS
 
 
 def discard(folder: Path) -> None:

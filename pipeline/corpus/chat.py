@@ -13,8 +13,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from pipeline.base.dataset_params import Chat
 from pipeline.base.files import read_json, write_json
-from pipeline.base.params import Chat
 from pipeline.base.scratch import fingerprint
 from pipeline.corpus.summaries import is_correction, read_lines, source_sha256, write_lines
 from pipeline.corpus.table import join_steps

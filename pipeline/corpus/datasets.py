@@ -2,8 +2,8 @@
 
 from importlib import import_module
 
+from pipeline.base.dataset_params import Dataset
 from pipeline.base.files import write_text
-from pipeline.base.params import Dataset
 from pipeline.base.paths import RAW
 from pipeline.corpus.table import Video
 

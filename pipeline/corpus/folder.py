@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pipeline.base.dataset_params import FolderDataset
 from pipeline.base.files import read_json_lines
-from pipeline.base.params import FolderDataset
 from pipeline.corpus.entities import add_entities
 from pipeline.corpus.table import SPLITS, Video, check_video_id
 

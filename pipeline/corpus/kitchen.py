@@ -12,8 +12,8 @@ from pathlib import Path
 from random import Random
 
 from pipeline.base.code import code_digest
+from pipeline.base.dataset_params import KitchenDataset
 from pipeline.base.files import read_json_lines, write_json, write_json_lines, write_text
-from pipeline.base.params import KitchenDataset
 from pipeline.base.paths import RAW
 from pipeline.base.resumable import run_shards, split_into_shards
 from pipeline.base.scratch import fingerprint, publish, scratch_folder

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.base.params import YouCook2Dataset
+from pipeline.base.dataset_params import YouCook2Dataset
 from pipeline.base.scratch import file_sha256
 from pipeline.corpus.annotations import Annotation, Malformed, read_annotations
 from pipeline.corpus.downloads import FetchError, extract_member, fetch_file

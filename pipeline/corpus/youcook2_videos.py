@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from pipeline.base.dataset_params import Videos, YouCook2Dataset
 from pipeline.base.files import read_json, write_json
-from pipeline.base.params import Videos, YouCook2Dataset
 from pipeline.corpus.downloads import extract_members, fetch_file
 from pipeline.corpus.youtube import YouTube, fetch_subtitles, fetch_videos
 

@@ -9,7 +9,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.base.params import Block, parse_yaml
+from pipeline.base.dataset_params import Block
+from pipeline.base.params import parse_yaml
 from pipeline.base.scratch import file_sha256
 
 LOCAL = Path("data/inputs/weights")

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from pipeline.base.params import Block, Count, Positive, parse_yaml
+from pipeline.base.dataset_params import Block, Count, Positive
+from pipeline.base.params import parse_yaml
 from pipeline.base.paths import FOUNDATION
 
 SETTINGS = FOUNDATION / "settings.yaml"

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -56,6 +57,16 @@ def test_only_the_latest_parameters_are_kept_beside_what_is_unfinished_or_in_use
         train([0], root / "out", key="new")
     left = {path.name for path in (root / ".scratch" / "train.row").iterdir() if path.is_dir()}
     assert left == {"in use", "killed", "new"}
+
+
+def test_what_was_left_unfinished_for_a_fortnight_goes(root: Path) -> None:
+    for key, days in (("abandoned", 15), ("recent", 13)):
+        with pytest.raises(KeyboardInterrupt), scratch_folder("train.row", key):
+            raise KeyboardInterrupt
+        then = time.time() - days * 24 * 3600
+        os.utime(root / ".scratch" / "train.row" / key / ".unfinished", (then, then))
+    train([0], root / "out", key="new")
+    assert {path.name for path in (root / ".scratch" / "train.row").iterdir() if path.is_dir()} == {"recent", "new"}
 
 
 def test_a_queued_experiment_leaves_what_the_project_keeps(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

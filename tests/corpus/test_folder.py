@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.base.params import FolderDataset
+from pipeline.base.dataset_params import FolderDataset
 from pipeline.corpus.folder import read_videos
 from pipeline.corpus.table import Video
 

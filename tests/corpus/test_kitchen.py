@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from av.video.frame import PictureType
 
-from pipeline.base.params import KitchenDataset
+from pipeline.base.dataset_params import KitchenDataset
 from pipeline.corpus import kitchen
 from pipeline.corpus.annotations import read_annotations
 from pipeline.corpus.entities import entities_in

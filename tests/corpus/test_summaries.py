@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.base.params import Chat
+from pipeline.base.dataset_params import Chat
 from pipeline.corpus.chat import generate_summaries
 from pipeline.corpus.summaries import read_lines, read_summaries, write_lines, write_review
 
@@ -191,7 +191,7 @@ def test_a_killed_run_never_pays_twice(endpoint: str, tmp_path: Path) -> None:
     settings = chat(endpoint, concurrency=1)
     code = (
         "import json, sys; from pathlib import Path\n"
-        "from pipeline.corpus.chat import generate_summaries; from pipeline.base.params import Chat\n"
+        "from pipeline.corpus.chat import generate_summaries; from pipeline.base.dataset_params import Chat\n"
         "steps, settings = json.loads(sys.argv[1]), Chat(**json.loads(sys.argv[2]))\n"
         "generate_summaries(steps, Path('summaries.jsonl'), settings=settings, cache=Path('cache'))"
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.base.params import YouCook2Dataset
+from pipeline.base.dataset_params import YouCook2Dataset
 from pipeline.corpus.table import Video
 from pipeline.corpus.youcook2 import ANNOTATIONS, get_annotations, held_out_split, read_videos
 from tests.drawn_videos import draw_video

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline.base.params import FolderDataset, Frames
+from pipeline.base.dataset_params import FolderDataset
+from pipeline.base.params import Frames
 from pipeline.corpus.folder import read_videos
 from pipeline.corpus.table import read_corpus, write_corpus
 from pipeline.frames.decoding import sample_video

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.base.params import FolderDataset
+from pipeline.base.dataset_params import FolderDataset
 from pipeline.corpus.datasets import get_videos
 from pipeline.corpus.table import SCHEMA, Video, read_corpus
 from stages import download

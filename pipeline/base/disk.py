@@ -1,0 +1,82 @@
+"""What disk a study needs, reckoned from its parameters before anything starts; and whether it is there.
+
+Reckoned generously. Trained seeds count once: scratch, `models/` and DVC's cache hold the same files by hard links (see
+`.dvc/config`). Other outputs count twice, in their folder and in scratch or the cache.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.base.params import Study
+
+_ANNOTATED = 1_790  # videos of YouCook2, with annotations
+_VIDEO_BYTES = {"kitchen": 0.13e6, "youcook2": 30e6, "folder": 0.0}  # drawn; 360 lines from YouTube; supplied by the user
+_JPEG_BYTES = 0.28  # a pixel, at quality 92
+_FEATURE_BYTES = 2 * 2048  # a frame and encoder, at most
+_MODEL_BYTES = {"mini": 1.5e6, "full": 1.0e9}  # of a trained seed: the text model and new layers
+_GOING_ON = 5  # times that while a seed trains: weights, Adam's two moments, and the best epoch, twice for a moment
+_PIXEL_SIDE = {"mini": 64, "full": 224}
+
+
+def study_needs(study: Study, pipeline: Mapping[str, Any]) -> dict[str, float]:
+    """Bytes by what they hold, for all rows of `pipeline` (the content of `dvc.yaml`)."""
+    dataset, frames, stages = study.dataset, study.frames, pipeline["stages"]
+    seen = list(stages["train"]["foreach"].values())
+    encoders = {row["encoder"] for row in seen}
+    rows = len(seen) + len(stages["train_text"]["foreach"])
+    videos = _number_of_videos(study)
+    watched = videos * frames.count if getattr(dataset, "videos", True) else 0
+    model, side = _MODEL_BYTES[study.scale], _PIXEL_SIDE[study.scale]
+    finetuned = any(row["trains"] == "finetune" for row in seen)
+    return {
+        "videos": (videos if watched else 0) * _VIDEO_BYTES[dataset.name],
+        "frames": 2 * watched * frames.short_side**2 * 16 / 9 * _JPEG_BYTES,
+        "features": 2 * watched * len(encoders) * _FEATURE_BYTES,
+        "pixels for fine-tuning": finetuned * watched * 3 * side**2,
+        "pretrained weights": 2 * (len(encoders) + 2) * model,
+        "trained seeds": rows * len(study.seeds) * model,
+        "what lets a training go on": len(study.seeds) * _GOING_ON * model,
+    }
+
+
+def require_disk(study: Study, pipeline: Mapping[str, Any], *, folder: Path, name: str) -> str:
+    """A sentence that says what disk the study called `name` needs; an `OSError` with the same if `folder` has not enough free.
+
+    What the project in `folder` holds already counts as there.
+    """
+    needs = study_needs(study, pipeline)
+    total, free, held = sum(needs.values()), shutil.disk_usage(folder).free, _held(folder)
+    parts = ", ".join(f"{what} {_size(size)}" for what, size in needs.items() if size >= total / 100)
+    told = f"study {name} needs about {_size(total)} of disk ({parts}); {_size(free)} are free, {_size(held)} used so far"
+    if total > free + held:
+        raise OSError(f"{told}. Free some, or ask for less: fewer `seeds`, fewer rows in dvc.yaml, a smaller frames.short_side")
+    return told
+
+
+def _number_of_videos(study: Study) -> int:
+    dataset = study.dataset
+    if dataset.name == "kitchen":
+        return dataset.train + dataset.validation + dataset.test
+    if dataset.name == "folder":
+        table = Path(dataset.table)
+        return len(table.read_bytes().splitlines()) if table.exists() else 0
+    annotations = Path(dataset.folder) / "youcookii_annotations_trainval.json"
+    return len(json.loads(annotations.read_bytes())["database"]) if annotations.exists() else _ANNOTATED
+
+
+def _held(folder: Path) -> int:
+    """Bytes in the project's own folders; a file with several names counts once."""
+    files: dict[int, int] = {}
+    for name in ("data", "weights", "models", ".scratch", ".dvc/cache"):
+        for path in (folder / name).rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                status = path.stat()
+                files[status.st_ino] = status.st_blocks * 512
+    return sum(files.values())
+
+
+def _size(bytes_: float) -> str:
+    return f"{bytes_ / 1e9:.1f} GB" if bytes_ >= 1e9 else f"{bytes_ / 1e6:.0f} MB"
