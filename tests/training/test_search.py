@@ -1,6 +1,7 @@
 """The search for settings: one space for all, the study's own values first, going on after a kill, and what is written."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -197,3 +198,31 @@ def test_the_document_says_what_was_found(params: Params, tmp_path: Path, monkey
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells == ["BART (text only)", "3", "1", "20.0", "40.0", "30.0", "25.0 to 35.0", "model.dropout 0.3"]
     assert "3 trials for every trained row, 2 minutes of training" in text and "5.0 |" in text and "pruned" in text
+
+
+def test_rows_are_searched_side_by_side_and_every_trial_is_a_run_under_its_row(
+    params: Params, scripted: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from mlflow import MlflowClient
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(searching, "ProcessPoolExecutor", lambda workers, mp_context: ThreadPoolExecutor(workers))
+    monkeypatch.setattr(searching, "start_server", lambda modules: None)
+    monkeypatch.setattr(searching, "POLL_SECONDS", 0.05)
+    rows = [row("bart"), row("t5")]
+    found = searching.search(rows, params, trials=3)
+    assert {name: len(trials) for name, trials in found.items()} == {"bart": 3, "t5": 3}
+    assert found["bart"][0].values == found["t5"][0].values and found["bart"][1].values != found["t5"][1].values
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    (experiment,) = [each for each in client.search_experiments() if each.name == "kitchen"]
+    runs = client.search_runs([experiment.experiment_id], max_results=100)
+    parents = {run.info.run_id: run.info.run_name for run in runs if "trial" not in run.data.tags}
+    assert sorted(parents.values()) == ["bart", "t5"]
+    trials = {
+        (parents[run.data.tags["mlflow.parentRunId"]], run.data.tags["trial"]): run for run in runs if "trial" in run.data.tags
+    }
+    assert set(trials) == {(name, str(number)) for name in ("bart", "t5") for number in range(3)}
+    first = trials["bart", "0"]
+    assert first.data.metrics["score"] == pytest.approx(30.0) and first.data.tags["state"] == "complete"
+    assert first.data.params["train.lr_pretrained"] == "0.001"
+    assert len(client.get_metric_history(first.info.run_id, "val_entity_f1")) == params.current.train.epochs
