@@ -39,6 +39,11 @@ def test_a_change_re_runs_what_it_touches_and_nothing_else(project: Project) -> 
         project.edit(STUDY, set_value(*keys, value=before + 1))
         assert project.changed() == expected, keys
         project.edit(STUDY, set_value(*keys, value=before))
+    for row in ("bart", "clipsum"):
+        before = project.value("rows", row)
+        project.edit(STUDY, set_value("rows", row, value={"train": {"lr_pretrained": 1e-5}}))
+        assert project.changed() == stages("train", row), "a row's own settings are its own"
+        project.edit(STUDY, set_value("rows", row, value=before))
     assert project.changed() == set()
 
     project.edit(STUDY, set_value("frames", "count", value=3))

@@ -50,6 +50,8 @@ def test_a_new_row_runs_alone_and_goes_on_when_killed(project: Project) -> None:
     assert "seed 0: goes on after epoch" in output
     assert weights(project, "second") == weights(project, "clipsum"), "the row it was copied from was trained in one go"
     assert not list(scratch.glob("train.second/*/work-0")), "scratch of a finished stage is removed"
+    trained = project.folder / "models" / "second" / "0" / "model.safetensors"
+    assert trained.stat().st_nlink == 3, "one file on the disk: in models/, in scratch and in DVC's cache"
     assert "A second row" in (project.folder / "reports" / "table.md").read_text()
 
 
