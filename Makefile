@@ -16,7 +16,7 @@ export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := true
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo ablations evidence search foundation verify accept test bench ui summaries text-smoke clean requirements
+.PHONY: help setup demo ablations evidence encoders search foundation verify accept test bench ui summaries text-smoke clean requirements
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -49,8 +49,11 @@ evidence: setup ## ten seeds of the rows that decide, and the dose in between; g
 	python -m stages.experiments evidence
 	dvc repro --single-item report
 
+encoders: setup ## three more encoders side by side, a row each, where scale is full; STUDY=youcook2
+	dvc exp run -S study=$(STUDY) -S 'more_encoders=[siglip2_b16,dinov3_b16,pe_core_b16]'
+
 search: setup ## search for the settings of every row on the validation split (45 minutes on two cores); goes on where it stopped
-	dvc repro weights extract_features
+	dvc repro weights weights_more extract_features extract_features_more
 	python -m stages.search
 
 foundation: setup ## pretrain the mini models anew and say how far they are from those that are shipped (40 minutes on two cores)

@@ -14,8 +14,13 @@ def item_of_stage(description: str | None, name: str, *, meaning: str) -> str:
     So no value of a parameter is ever part of a shell command.
     """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument(f"--{name}", default=os.environ.get("DVC_STAGE", "").partition("@")[2], help=meaning)
+    parser.add_argument(f"--{name}", default=running_item(), help=meaning)
     item = str(getattr(parser.parse_args(), name))
     if not item:
         parser.error(f"--{name} is missing")
     return item
+
+
+def running_item() -> str:
+    """What DVC calls the thing that the running stage works on; empty outside DVC, or if the stage has one thing to do."""
+    return os.environ.get("DVC_STAGE", "").partition("@")[2]

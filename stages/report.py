@@ -2,13 +2,19 @@
 
 from pipeline.base import tracking
 from pipeline.base.params import load_params
-from pipeline.base.paths import REPORTS
+from pipeline.base.paths import METRICS, REPORTS
+from pipeline.base.row_names import declared_names
+from pipeline.report.load import undeclared
 from pipeline.report.write import write_report
 
 
 def main() -> None:
     params = load_params()
-    files = write_report(REPORTS, resamples=params.current.bootstrap_resamples, chosen=params.current.chosen)
+    declared = declared_names(more=params.more_encoders)
+    if left_out := undeclared(METRICS, declared):
+        print(f"Left out: {', '.join(left_out)}; neither dvc.yaml nor more_encoders has these rows")
+    current = params.current
+    files = write_report(REPORTS, resamples=current.bootstrap_resamples, chosen=current.chosen, declared=declared)
     tracking.log_report(study=params.study, files=files)
     print(f"{REPORTS}: {len(files)} files, index.html among them")
 

@@ -11,20 +11,23 @@ import argparse
 
 from pipeline.base.params import load_params
 from pipeline.base.paths import STUDIES
+from pipeline.base.row_names import declared_names
 from pipeline.report.search_document import write_document
 from pipeline.training.search import best_of, search
 from pipeline.training.space import by_block, own_values
 from pipeline.training.study_file import write_rows
-from pipeline.training.table_row import declared_names, declared_row
+from pipeline.training.table_row import declared_row
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=16, help="of each row")
-    parser.add_argument("--rows", nargs="+", default=declared_names(), metavar="ROW", help="entries of train or train_text")
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="entries of train or train_text, or of more_encoders")
     arguments = parser.parse_args()
     params = load_params()
-    rows = [declared_row(name, encoder=params.encoder) for name in arguments.rows]
+    more = params.more_encoders
+    names = arguments.rows or declared_names(more=more)
+    rows = [declared_row(name, encoder=params.encoder, more=more) for name in names]
     found = search(rows, params, trials=arguments.trials)
     chosen = {}
     for row in rows:

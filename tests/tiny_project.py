@@ -127,11 +127,11 @@ def leave_out_rows(pipeline: str) -> str:
             assert len(chosen) == len(kept[stage]) < len(rows), stage
             sections[number] = first + "".join(chosen).rstrip("\n") + "\n    do:\n" + body
     pipeline = re.sub(
-        r"(?m)^(    matrix: .*), vit_b32_labels, resnet152, random_vit_b32, oracle\]",
+        r"(?m)^(    foreach: .*), vit_b32_labels, resnet152, random_vit_b32, oracle\]",
         r"\1, resnet152, oracle]",
         head + "".join(sections),
     )
-    pipeline = pipeline.replace("name: [bart, t5, ", "name: [bart, ")
+    pipeline = pipeline.replace("foreach: [bart, t5, ", "foreach: [bart, ")
     return re.sub(r"data/features/(random_vit_b32|vit_b32_labels),\s*", "", pipeline)
 
 

@@ -1,6 +1,7 @@
 """Names of image encoders and text models, as `params.yaml` and the rows of `dvc.yaml` use them, and what they stand for."""
 
 import re
+from collections.abc import Sequence
 
 TEXT_MODELS = ("bart", "t5")
 # At scale full. Any other `open_clip:<model>/<tag>` or `timm:<name>` does as well.
@@ -20,6 +21,22 @@ ENCODERS = {
     "resnet152": "timm:resnet152.tv_in1k",  # the paper's
     "random_vit_b32": "open_clip:ViT-B-32-quickgelu/openai",  # the same encoder, never trained
 }
+# What tables call them.
+TITLES = {
+    "clip_vit_b32": "CLIP B/32",
+    "clip_vit_b16": "CLIP B/16",
+    "clip_vit_l14": "CLIP L/14",
+    "siglip_b16": "SigLIP B/16",
+    "siglip2_b16": "SigLIP 2 B/16",
+    "dinov3_b16": "DINOv3 B/16",
+    "pe_core_b16": "PE core B/16",
+    "blip_b16": "BLIP B/16",
+    "dinov2_b14": "DINOv2 B/14",
+    "vit_b32_labels": "ViT B/32 on labels",
+    "resnet50": "ResNet-50",
+    "resnet152": "ResNet-152",
+    "random_vit_b32": "random ViT B/32",
+}
 # Those that exist at scale mini; `pipeline.encoders.encoder` has their architectures.
 MINI_ENCODERS = ("clip_vit_b32", "random_vit_b32", "resnet152", "vit_b32_labels")
 ORACLE = "oracle"  # no encoder: the truth about every frame, at either scale
@@ -36,3 +53,25 @@ def check_encoder_name(name: str, *, where: str, scale: str = "full") -> None:
     own = bool(colon) and library in ("open_clip", "timm") and _OWN_MODEL.fullmatch(model)
     if not own and name not in ENCODERS:
         raise ValueError(f"{where}: {name!r} is none of {', '.join(ENCODERS)}, open_clip:<model>/<tag>, timm:<name>")
+
+
+def check_more_encoders(names: Sequence[str], *, encoder: str, where: str, scale: str) -> None:
+    """Raise `ValueError` naming `where` unless each of these can have a row of its own beside the row of `encoder`."""
+    for name in names:
+        if name == ORACLE:
+            raise ValueError(f"{where}: {ORACLE!r} is no encoder, and has rows of its own; take it out")
+        check_encoder_name(name, where=where, scale=scale)
+        if name == encoder:
+            raise ValueError(f"{where}: {name!r} is the encoder under study, so its row is `clipsum`; take it out")
+        if "/" in name:
+            raise ValueError(
+                f"{where}: {name!r} has a / in it, and a row's files are called like its encoder; "
+                "give it a short name in ENCODERS of pipeline/base/encoder_names.py"
+            )
+    if len(set(names)) != len(names):
+        raise ValueError(f"{where}: {', '.join(sorted({name for name in names if names.count(name) > 1}))} stands there twice")
+
+
+def encoder_title(name: str) -> str:
+    """What tables call an encoder: one without a short name by its whole name."""
+    return TITLES.get(name, name)

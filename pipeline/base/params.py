@@ -24,7 +24,7 @@ from pipeline.base.dataset_params import (
     Rate,
     Share,
 )
-from pipeline.base.encoder_names import check_encoder_name
+from pipeline.base.encoder_names import check_encoder_name, check_more_encoders
 from pipeline.base.paths import PARAMS, STUDIES
 
 B = TypeVar("B", bound=Block)
@@ -183,15 +183,19 @@ class Dials(Block):
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
     encoder: str
+    more_encoders: list[str]
     runtime: Runtime
 
 
 @dataclass(frozen=True)
 class Params:
-    """`study` is the name of the study, `current` its values."""
+    """`study` is the name of the study, `current` its values. Rows of `more_encoders` need no entry in its `rows`: they have one
+    here, empty unless the file has one.
+    """
 
     study: str
     encoder: str
+    more_encoders: tuple[str, ...]
     runtime: Runtime
     current: Study
 
@@ -201,7 +205,10 @@ def load_params(folder: Path = Path()) -> Params:
     dials = parse_yaml(Dials, folder / PARAMS)
     study = load_study(dials.study, folder)
     check_encoder_name(dials.encoder, where=f"{folder / PARAMS}: encoder", scale=study.scale)
-    return Params(dials.study, dials.encoder, dials.runtime, study)
+    more = tuple(dials.more_encoders)
+    check_more_encoders(more, encoder=dials.encoder, where=f"{folder / PARAMS}: more_encoders", scale=study.scale)
+    rows = study.rows | {name: RowSettings() for name in more if name not in study.rows}
+    return Params(dials.study, dials.encoder, more, dials.runtime, study.model_copy(update={"rows": rows}))
 
 
 def load_study(name: str, folder: Path = Path()) -> Study:

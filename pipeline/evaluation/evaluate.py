@@ -57,7 +57,7 @@ def read_subject(name: str, *, title: str) -> Subject:
     """A row with its own frames; its seeds lie in `models/`."""
     path = MODELS / name / "row.json"
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; run `dvc repro train@{name}` (or train_text@{name}) first")
+        raise FileNotFoundError(f"{path} is missing; run `dvc repro train@{name}` (or train_text@, train_more@) first")
     facts = read_json(path)
     return Subject(name, title, read_row(facts["row"]), facts, control=None)
 

@@ -51,6 +51,7 @@ def gather_evidence(results: Results, *, resamples: int) -> Evidence:
     controls.
     """
     bases = {row.name: row.record.control_of or REFERENCE for row in results.rows}
+    papers_row = results.papers_row
     tested = {}
     for metric in results.compared:
         drawn = resamples if metric == results.primary else -(-resamples // OTHERS_SHARE)
@@ -59,7 +60,8 @@ def gather_evidence(results: Results, *, resamples: int) -> Evidence:
             first, second = results.strongest(a, b)
             return difference(first, second, metric, resamples=drawn)
 
-        tested[metric.key] = correct(run_pairs(bases, make), margin=results.shared.primary.margin)
+        made = run_pairs(bases, make, papers_row=papers_row)
+        tested[metric.key] = correct(made, margin=results.shared.primary.margin, papers_row=papers_row)
     return Evidence(results.primary.key, tested)
 
 

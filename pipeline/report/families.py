@@ -4,6 +4,9 @@ A comparison is `a` minus `b` on the same videos, judged by a corrected p (the l
 one-sided tests against the study's margin. Both are corrected by Holm's method within the comparison's family, whose size is
 that of its list, run or not. Intervals have the level of Holm's procedure, so that they and the p values say the same. A
 comparison on no list, such as that of a row that was added later, is a family of its own.
+
+The paper's claims are about its ClipSum. If another encoder is under study, that is not the row `clipsum` but perhaps another
+one: then that row's comparisons are the family of the paper's claims, and those of `clipsum` are a family as large as before.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,6 +22,7 @@ Pair = tuple[str, str]
 Outcome = Literal["a", "b", "equal", "open"]
 TEXT_ONLY, REFERENCE, ORACLE, NAMED = "bart", "clipsum", "oracle", "oracle_named"
 EARLIER = ("ha", "mffg", "vg_bart")
+BESIDE = ("siglip2_b16", "dinov3_b16", "pe_core_b16")  # encoders of one size, each with a row called like it; docs/encoders.md
 SIGHTED = (*EARLIER, "random_visual", "vit_labels", "resnet152", REFERENCE, "clipsum_finetuned", ORACLE, NAMED)
 
 PRIMARY: tuple[Pair, ...] = (
@@ -34,18 +38,35 @@ CONTROLLED: tuple[Pair, ...] = (
     *((REFERENCE, f"{REFERENCE}_{control}") for control in CONTROLS if control != "swapped"),
 )
 VARIED: tuple[Pair, ...] = tuple((ablation.of, ablation.name) for ablation in ABLATIONS)
+# Each against text alone, its own swapped frames and the encoder under study; trained with texts against not.
+SIDE_BY_SIDE: tuple[Pair, ...] = (
+    *((row, TEXT_ONLY) for row in BESIDE),
+    *((row, f"{row}_swapped") for row in BESIDE),
+    *((REFERENCE, row) for row in BESIDE),
+    ("siglip2_b16", "dinov3_b16"),
+    ("pe_core_b16", "dinov3_b16"),
+)
 OTHER: tuple[Pair, ...] = (
     *((row, TEXT_ONLY) for row in SIGHTED if row not in (REFERENCE, "random_visual", NAMED)),
     *((REFERENCE, row) for row in ("t5", "vit_labels", ORACLE)),
     ("vit_labels", "resnet152"),
     *((REFERENCE, row) for row in FLOORS),
 )
-FAMILIES: dict[str, tuple[Pair, ...]] = {
-    "the paper's claims": PRIMARY,
-    "controls": CONTROLLED,
-    "ablations": VARIED,
-    "all others": OTHER,
-}
+CLAIMS = "the paper's claims"
+
+
+def on_papers_row(row: str) -> tuple[Pair, ...]:
+    """The comparisons of the paper's ClipSum where that is another row than `clipsum`, the control of alignment among them."""
+    return tuple((row, other) for other in (TEXT_ONLY, *EARLIER, "resnet152", "random_visual", "vit_labels"))
+
+
+def families(papers_row: str | None = REFERENCE) -> dict[str, tuple[Pair, ...]]:
+    """All families by name; `papers_row` is the row that is the paper's ClipSum, None if there is none."""
+    if papers_row == REFERENCE:
+        first = {CLAIMS: PRIMARY}
+    else:
+        first = {"the encoder under study": PRIMARY} | ({} if papers_row is None else {CLAIMS: on_papers_row(papers_row)})
+    return first | {"controls": CONTROLLED, "ablations": VARIED, "encoders side by side": SIDE_BY_SIDE, "all others": OTHER}
 
 
 @dataclass(frozen=True)
@@ -78,17 +99,18 @@ class Tested:
         return 0 if self.p >= LEVEL or self.low <= 0 <= self.high else 1 if self.found.mean > 0 else -1
 
 
-def family_of(pair: Pair) -> str:
+def family_of(pair: Pair, *, papers_row: str | None = REFERENCE) -> str:
     """The name of its family; that of a pair on no list is its own."""
-    return next((name for name, pairs in FAMILIES.items() if pair in pairs), f"{pair[0]} minus {pair[1]}")
+    return next((name for name, pairs in families(papers_row).items() if pair in pairs), f"{pair[0]} minus {pair[1]}")
 
 
-def correct(found: dict[Pair, Comparison], *, margin: float) -> dict[Pair, Tested]:
+def correct(found: dict[Pair, Comparison], *, margin: float, papers_row: str | None = REFERENCE) -> dict[Pair, Tested]:
     """Every comparison that has been run, corrected within its family."""
     tested: dict[Pair, Tested] = {}
-    for family in dict.fromkeys(family_of(pair) for pair in found):
-        members = [pair for pair in found if family_of(pair) == family]
-        size = max(len(FAMILIES.get(family, ())), len(members))
+    family_by_pair = {pair: family_of(pair, papers_row=papers_row) for pair in found}
+    for family in dict.fromkeys(family_by_pair.values()):
+        members = [pair for pair in found if family_by_pair[pair] == family]
+        size = max(len(families(papers_row).get(family, ())), len(members))
         ps = [found[pair].p for pair in members]
         equal = holm([found[pair].p_equal(margin) for pair in members], size=size)
         for pair, p, p_equal, level in zip(members, holm(ps, size=size), equal, holm_levels(ps, size=size), strict=True):
@@ -97,12 +119,15 @@ def correct(found: dict[Pair, Comparison], *, margin: float) -> dict[Pair, Teste
     return tested
 
 
-def run_pairs(bases: Mapping[str, str], make: Callable[[str, str], Comparison | None]) -> dict[Pair, Comparison]:
+def run_pairs(
+    bases: Mapping[str, str], make: Callable[[str, str], Comparison | None], *, papers_row: str | None = REFERENCE
+) -> dict[Pair, Comparison]:
     """Every comparison of the lists that can be made with the rows that `bases` names. A row on no list is compared with its
     base: the row that it is a control of, or `clipsum`.
     """
-    listed = [pair for pairs in (PRIMARY, CONTROLLED, OTHER) for pair in pairs]
+    listed = [pair for pairs in (PRIMARY, CONTROLLED, SIDE_BY_SIDE, OTHER) for pair in pairs]
     known = {name for pair in listed for name in pair}
-    pairs = listed + [(base, name) for name, base in bases.items() if name not in known]
+    papers = on_papers_row(papers_row) if papers_row not in (None, REFERENCE) else ()
+    pairs = [*listed, *papers, *((base, name) for name, base in bases.items() if name not in known)]
     made = {pair: make(*pair) for pair in pairs if set(pair) <= bases.keys()}
     return {pair: comparison for pair, comparison in made.items() if comparison is not None}

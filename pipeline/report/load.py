@@ -1,9 +1,10 @@
 """Reading the results: every record with its predictions, checked against each other, and the optional files beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.base.encoder_names import ENCODERS
 from pipeline.base.files import read_json
 from pipeline.base.paths import COSTS, METRICS, PREDICTIONS, STORYBOARDS
 from pipeline.evaluation.repeats import HALF
@@ -15,14 +16,18 @@ from pipeline.report.results import Results, Row, remedy
 from pipeline.scoring.predictions import Summaries, read_predictions
 from pipeline.scoring.record import RowRecord, read_record
 
-ROW_ORDER = (*SYSTEMS, "vit_labels", "oracle", "oracle_named")
+ROW_ORDER = (*SYSTEMS, "vit_labels", *ENCODERS, "oracle", "oracle_named")  # rows of `more_encoders` are called like encoders
 ABLATIONS, EVIDENCE = "ablations", "evidence"  # the folders of their records and predictions
 _DOSED = ("corpus", "seen")  # what another dose changes
 
 
-def load_results(root: Path = Path()) -> Results:
-    """Read and check the results below `root`. An inconsistency is a `ValueError` that names the row and, if any, the video."""
-    found = _read_rows(root / METRICS, root / PREDICTIONS)
+def load_results(root: Path = Path(), *, declared: Collection[str] | None = None) -> Results:
+    """Read and check the results below `root`. An inconsistency is a `ValueError` that names the row and, if any, the video.
+
+    Rows that are not `declared` are left out, with their controls: what a row that is gone leaves behind belongs to no table.
+    """
+    left_out = [] if declared is None else undeclared(root / METRICS, declared)
+    found = _read_rows(root / METRICS, root / PREDICTIONS, left_out)
     if not found:
         raise ValueError(f"{root / METRICS}: no row to report; run `dvc repro`, which evaluates every row first")
     rows = tuple(sorted(found, key=_position))
@@ -38,13 +43,33 @@ def load_results(root: Path = Path()) -> Results:
         rows=rows,
         ablations=ablations,
         evidence={row.name: row for row in repeated if _repeats(row, rows)},
-        probes=read_summary(Probes, root / METRICS / "probes.json"),
+        probes=_probes(root / METRICS, rows),
         corpus=read_summary(CorpusSummary, root / METRICS / "corpus.json"),
         frames=read_summary(FramesSummary, root / METRICS / "frames.json"),
         storyboards=read_json(storyboards) if storyboards.exists() else None,
         costs=read_costs(root / COSTS),
         sources=read_json(sources) if sources.exists() else {},
     )
+
+
+def undeclared(metrics: Path, declared: Collection[str]) -> list[str]:
+    """Rows with a record in the folder `metrics` that are neither declared nor controls of such rows, nor floors."""
+    records = [record for path in sorted(metrics.glob("*.json")) if _is_record(record := read_json(path))]
+    trained = [each for each in records if each.get("kind") != "floor"]
+    return [each["row"] for each in trained if (each.get("control_of") or each["row"]) not in declared]
+
+
+def _probes(metrics: Path, rows: Sequence[Row]) -> Probes | None:
+    """The probe of the table's encoders, and of those with a probe of their own, on the same frames."""
+    probes = read_summary(Probes, metrics / "probes.json")
+    if probes is None:
+        return None
+    accuracy = dict(probes.accuracy)
+    for row in rows:
+        more = read_summary(Probes, metrics / f"probe_{row.name}.json")
+        if more is not None and more.test_frames == probes.test_frames:
+            accuracy |= more.accuracy
+    return probes.model_copy(update={"accuracy": accuracy})
 
 
 def _repeats(repeated: Row, rows: Sequence[Row]) -> bool:
@@ -66,16 +91,16 @@ def _repeats(repeated: Row, rows: Sequence[Row]) -> bool:
     )
 
 
-def _read_rows(metrics: Path, predictions: Path) -> list[Row]:
-    """All rows of a folder."""
-    paths = [path for path in sorted(metrics.glob("*.json")) if _is_record(read_json(path))]
+def _read_rows(metrics: Path, predictions: Path, left_out: Collection[str] = ()) -> list[Row]:
+    """All rows of a folder but those that are left out."""
+    paths = [path for path in sorted(metrics.glob("*.json")) if path.stem not in left_out and _is_record(read_json(path))]
     records = {path.stem: read_record(path) for path in paths}
     for stem, record in records.items():
         name = record.row if record.ablation is None else record.ablation.name
         if stem != name:
             raise ValueError(f"{metrics / stem}.json: describes row {name!r}; file and row must have the same name")
     for path in sorted(predictions.glob("*.jsonl")):
-        if path.stem not in records:
+        if path.stem not in records and path.stem not in left_out:
             raise ValueError(f"{path}: row {path.stem!r} has no {metrics / path.stem}.json; evaluate the row or delete the file")
     return [Row(record, _read_summaries(predictions / f"{stem}.jsonl", record)) for stem, record in records.items()]
 

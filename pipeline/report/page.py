@@ -91,23 +91,20 @@ def _conclusions(
         "looks": list(training_description.looks(results)),
         "probes": results.probes,
         "compared_metrics": results.compared,
-        "families": [(family, _differences(results, evidence, family)) for family in _families(evidence)],
+        "families": _families(results, evidence),
         "decisive": sorted(results.evidence),
     }
 
 
-def _families(evidence: Evidence) -> list[str]:
-    """Names of the families that have a member, in the order of their list."""
-    return list(dict.fromkeys(family_of(pair) for pair in evidence.tested[evidence.primary]))
-
-
-def _differences(results: Results, evidence: Evidence, family: str) -> list[dict[str, Any]]:
+def _families(results: Results, evidence: Evidence) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The families that have a member, with their comparisons, in the order of their list."""
     titles = {row.name: row.title for row in results.rows}
-    return [
-        {"a": titles[a], "b": titles[b], "tested": {metric: evidence.tested[metric][a, b] for metric in evidence.tested}}
-        for a, b in evidence.tested[evidence.primary]
-        if family_of((a, b)) == family
-    ]
+    found: dict[str, list[dict[str, Any]]] = {}
+    for a, b in evidence.tested[evidence.primary]:
+        tested = {metric: evidence.tested[metric][a, b] for metric in evidence.tested}
+        family = family_of((a, b), papers_row=results.papers_row)
+        found.setdefault(family, []).append({"a": titles[a], "b": titles[b], "tested": tested})
+    return list(found.items())
 
 
 def _figures(drawn: Mapping[str, str | None]) -> dict[str, Markup | None]:

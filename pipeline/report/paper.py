@@ -41,7 +41,7 @@ TABLE_2: Mapping[str, Mapping[str, tuple[float, float, float]]] = {
     "frames": {"25": (32.1, 5.8, 24.4), "50": (33.0, 6.4, 25.3), "100": (33.1, 6.5, 25.4)},
 }
 
-PAPERS_ENCODER = "clip_vit_b32"  # of its ClipSum
+PAPERS_ROW, PAPERS_MODEL, PAPERS_ENCODER = "clipsum", "clipsum", "clip_vit_b32"  # of its ClipSum
 # The paper's figure belongs to the paper's encoder: a row run with another one has no counterpart there.
 _ENCODERS = {
     "ha": "resnet152",

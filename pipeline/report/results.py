@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.base.encoder_names import ORACLE
 from pipeline.report.coverage import CorpusSummary, FramesSummary, Probes
-from pipeline.report.paper import SYSTEMS
+from pipeline.report.paper import PAPERS_ENCODER, PAPERS_MODEL, PAPERS_ROW, SYSTEMS
 from pipeline.scoring import metrics
 from pipeline.scoring.metrics import Metric
 from pipeline.scoring.predictions import Summaries
@@ -98,6 +98,15 @@ class Results:
         return tuple(row for row in self.rows if row.record.kind == "system")
 
     @property
+    def papers_row(self) -> str | None:
+        """The row that is the paper's ClipSum, whatever its name: that system on the paper's encoder, frozen. The first in table
+        order, which is `clipsum` unless that has another encoder. None if it has, and no other row is the paper's.
+        """
+        papers = (PAPERS_MODEL, "frozen", PAPERS_ENCODER)
+        found = (row.name for row in self.trained if (row.record.model, row.record.tuning, row.record.encoder) == papers)
+        return next(found, None if self.find(PAPERS_ROW) else PAPERS_ROW)
+
+    @property
     def not_run(self) -> tuple[str, ...]:
         """Systems of the paper's tables that have no record."""
         names = {row.name for row in self.rows}
@@ -127,5 +136,7 @@ def remedy(record: RowRecord) -> str:
         return "run `dvc repro floors`"
     row = record.control_of or record.row
     evaluation = "evaluate" if record.encoder else "evaluate_text"
+    if row == record.encoder and row not in SYSTEMS:  # called like its encoder: one of `more_encoders`
+        evaluation = "evaluate_more"
     stage = "control" if record.kind == "control" and record.frames != "swapped" else evaluation
     return f"run `dvc repro {stage}@{row}`"

@@ -1,5 +1,6 @@
 """The report folder: tables, figures and one self-contained page."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from pipeline.base.files import write_json, write_text
@@ -15,14 +16,16 @@ FIGURES = "figures"
 COSTS = "costs.md"
 
 
-def write_report(out: Path, *, resamples: int, chosen: Chosen, root: Path = Path()) -> list[Path]:
+def write_report(
+    out: Path, *, resamples: int, chosen: Chosen, declared: Collection[str] | None = None, root: Path = Path()
+) -> list[Path]:
     """Check the results below `root`, then write the report into the folder `out`; returns the paths of all files written.
 
-    `chosen` says how settings were chosen. The same inputs give the same bytes. Times and memory are in `index.html` and
-    `costs.md` alone, which git does not keep. Figures of an earlier run that this one lacks are removed. Inconsistent inputs are
-    a `ValueError` and leave `out` as it was.
+    Only rows that are `declared` are reported, with their controls; by default all. `chosen` says how settings were chosen. The
+    same inputs give the same bytes. Times and memory are in `index.html` and `costs.md` alone, which git does not keep. Figures
+    of an earlier run that this one lacks are removed. Inconsistent inputs are a `ValueError` and leave `out` as it was.
     """
-    files = _render(load_results(root), resamples=resamples, chosen=chosen)
+    files = _render(load_results(root, declared=declared), resamples=resamples, chosen=chosen)
     for name, text in files.items():
         write_text(out / name, text)
     for path in [*(out / FIGURES).iterdir(), out / COSTS]:

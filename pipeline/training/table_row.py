@@ -5,14 +5,15 @@ Importing it is quick; what takes seconds to import comes in where it is used.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.base.code import code_digest
-from pipeline.base.encoder_names import check_encoder_name
+from pipeline.base.encoder_names import check_encoder_name, encoder_title
 from pipeline.base.params import read_yaml
 from pipeline.base.paths import CORPUS, MODELS, PIPELINE, WEIGHTS
+from pipeline.base.row_names import declared_names
 from pipeline.base.scratch import file_sha256, fingerprint
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.models.parts.summarizer import Summarizer
 
 _DIAL = "${encoder}"  # stands in `dvc.yaml` for the encoder under study
+_STUDIED = "clipsum"  # what a row of `more_encoders` is, but for its encoder
 _KEYS = {"train_text": {"title", "model", "text"}, "train": {"title", "model", "text", "encoder", "sees", "reads", "trains"}}
 
 
@@ -73,8 +75,11 @@ class Row:
         return code_digest("pipeline.training.train_row", f"pipeline.models.{self.model}")
 
 
-def declared_row(name: str, *, encoder: str, pipeline: Path = PIPELINE) -> Row:
-    """The row `name` of `dvc.yaml`, with `encoder` under study. An unknown or wrong entry is a `ValueError` that names it."""
+def declared_row(name: str, *, encoder: str, more: Sequence[str] = (), pipeline: Path = PIPELINE) -> Row:
+    """The row `name` of `dvc.yaml`, with `encoder` under study, or that of one of `more` encoders: the row `clipsum` with it.
+
+    An unknown or wrong entry is a `ValueError` that names it.
+    """
     stages = read_yaml(pipeline)["stages"]
     for stage, keys in _KEYS.items():
         entry = stages[stage]["foreach"].get(name)
@@ -95,13 +100,10 @@ def declared_row(name: str, *, encoder: str, pipeline: Path = PIPELINE) -> Row:
             "none" if trains is None else "frozen" if trains == "model" else "finetuned"
         )
         return Row(name, **{"encoder": None, "sees": None} | values, tuning=tuning)  # type: ignore[arg-type]
-    raise ValueError(f"{pipeline}: row {name!r} is none of {', '.join(declared_names(pipeline))}")
-
-
-def declared_names(pipeline: Path = PIPELINE) -> list[str]:
-    """The names of all rows of `dvc.yaml`."""
-    stages = read_yaml(pipeline)["stages"]
-    return [row for stage in _KEYS for row in stages[stage]["foreach"]]
+    if name in more:
+        studied = declared_row(_STUDIED, encoder=name, pipeline=pipeline)
+        return replace(studied, name=name, title=f"{studied.title} with {encoder_title(name)}")
+    raise ValueError(f"{pipeline}: row {name!r} is none of {', '.join(declared_names(pipeline, more=more))}")
 
 
 def open_frame_inputs(row: Row) -> "FrameInputs | None":

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline.base.encoder_names import ENCODERS, TITLES
 from pipeline.base.params import RowSettings, load_params, load_study, study_names
-from pipeline.training.table_row import declared_names
+from pipeline.base.row_names import declared_names
 
 ROOT = Path(__file__).parents[2]
 
@@ -172,4 +173,56 @@ def test_a_row_has_its_own_values_and_the_study_s_for_the_rest() -> None:
 
 @pytest.mark.parametrize("name", study_names(ROOT))
 def test_every_study_has_an_entry_for_every_row(name: str) -> None:
-    assert list(load_study(name, ROOT).rows) == declared_names(ROOT / "dvc.yaml")
+    """Those of `more_encoders` may have one, where their settings were searched."""
+    declared = declared_names(ROOT / "dvc.yaml")
+    rows = list(load_study(name, ROOT).rows)
+    assert [row for row in rows if row in declared] == declared
+    assert {*rows} - {*declared} <= {*ENCODERS}
+
+
+def with_more(folder: Path, more: object, *, encoder: str = "clip_vit_b32", study: str = "kitchen") -> Path:
+    def change(content: Any) -> None:
+        content |= {"more_encoders": more, "encoder": encoder, "study": study}
+
+    return edited(folder, change, "params.yaml")
+
+
+def test_rows_of_more_encoders_need_no_entry_and_may_have_one(tmp_path: Path) -> None:
+    folder = with_more(tmp_path, ["siglip2_b16", "timm:vit_base_patch16_224"], study="youcook2")
+    params = load_params(folder)
+    assert params.more_encoders == ("siglip2_b16", "timm:vit_base_patch16_224")
+    study = load_study("youcook2", folder)
+    assert params.current.of_row("siglip2_b16").train == study.train
+    assert params.current.of_row("siglip2_b16").model == study.model
+    with pytest.raises(ValueError, match=r"rows\.dinov3_b16 is missing"):
+        params.current.of_row("dinov3_b16")
+    path = folder / "studies" / "youcook2.yaml"
+    path.write_text(path.read_text().replace("rows:", "rows:\n  siglip2_b16: {train: {lr_new: 0.25}}\n ", 1))
+    assert load_params(folder).current.of_row("siglip2_b16").train.lr_new == 0.25
+
+
+@pytest.mark.parametrize(
+    ("more", "encoder", "study", "message"),
+    [
+        (["siglip2_b16"], "clip_vit_b32", "kitchen", "'siglip2_b16' has no mini version; scale mini has clip_vit_b32"),
+        (["siglip3"], "clip_vit_b32", "youcook2", "'siglip3' is none of clip_vit_b32"),
+        (["../../models"], "clip_vit_b32", "youcook2", "'../../models' is none of"),
+        (["clip_vit_b32"], "clip_vit_b32", "kitchen", "'clip_vit_b32' is the encoder under study, so its row is `clipsum`"),
+        (["siglip2_b16", "dinov3_b16", "siglip2_b16"], "clip_vit_b32", "youcook2", "siglip2_b16 stands there twice"),
+        (["oracle"], "clip_vit_b32", "kitchen", "'oracle' is no encoder"),
+        (["open_clip:ViT-B-16/laion2b"], "clip_vit_b32", "youcook2", "give it a short name in ENCODERS"),
+        ("siglip2_b16", "clip_vit_b32", "youcook2", "Input should be a valid list"),
+        ([1], "clip_vit_b32", "youcook2", "more_encoders.0: Input should be a valid string"),
+    ],
+)
+def test_more_encoders_that_cannot_have_a_row_are_refused(
+    tmp_path: Path, more: object, encoder: str, study: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=r"params\.yaml") as error:
+        load_params(with_more(tmp_path, more, encoder=encoder, study=study))
+    assert "more_encoders" in str(error.value) and message in str(error.value)
+
+
+def test_every_encoder_has_a_title() -> None:
+    assert TITLES.keys() == ENCODERS.keys()
+    assert len(set(TITLES.values())) == len(TITLES)

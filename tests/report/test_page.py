@@ -189,12 +189,14 @@ def test_the_stage_writes_the_report_and_logs_it(
     inputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logged: list[Path] = []
-    shutil.copy("params.yaml", inputs / "params.yaml")
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(name, inputs / name)
     shutil.copytree("studies", inputs / "studies")
     monkeypatch.chdir(inputs)
     monkeypatch.setattr(stage.tracking, "log_report", lambda *, study, files: logged.extend(files))
     stage.main()
     printed = capsys.readouterr().out
+    assert "Left out: zucchini; neither dvc.yaml nor more_encoders has these rows" in printed
     assert "index.html" in printed and "Calibrated: no." in (inputs / "reports" / "table.txt").read_text()
     assert Path("reports/index.html") in logged and all(path.exists() for path in logged)
     assert (inputs / "reports" / "costs.csv").exists(), "written by another stage"

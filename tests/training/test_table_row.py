@@ -1,11 +1,13 @@
 """Rows as `dvc.yaml` declares them: read by name, checked, and told by what they are made of."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.base.params import load_params
-from pipeline.training.table_row import check_lengths, declared_names, declared_row, read_row, seen_digests, write_row
+from pipeline.base.row_names import declared_names
+from pipeline.training.table_row import check_lengths, declared_row, read_row, seen_digests, write_row
 from tests import toys
 
 PIPELINE = """
@@ -73,6 +75,20 @@ def test_every_row_of_this_project_can_be_read() -> None:
     rows = {name: declared_row(name, encoder="clip_vit_b32") for name in declared_names()}
     assert len({row.code for row in rows.values() if row.model != "clipsum"}) == len({row.model for row in rows.values()}) - 1
     assert rows["clipsum"].code == rows["resnet152"].code == rows["oracle"].code, "the same system"
+
+
+def test_one_more_encoder_has_a_row_that_is_clipsum_but_for_the_encoder() -> None:
+    more = ("siglip2_b16", "timm:vit_base_patch16_224")
+    names = declared_names(more=more)
+    assert names == [*declared_names(), *more]
+    row, other = (declared_row(name, encoder="clip_vit_b32", more=more) for name in more)
+    clipsum = declared_row("clipsum", encoder="siglip2_b16")
+    assert (row.name, row.title) == ("siglip2_b16", "ClipSum with SigLIP 2 B/16")
+    assert (row.encoder, row.sees, row.tuning, row.reads) == ("siglip2_b16", "data/features/siglip2_b16", "frozen", "source")
+    assert replace(row, name=clipsum.name, title=clipsum.title) == clipsum and row.code == clipsum.code
+    assert other.title == "ClipSum with timm:vit_base_patch16_224"
+    with pytest.raises(ValueError, match=r"row 'dinov3_b16' is none of bart.*, siglip2_b16"):
+        declared_row("dinov3_b16", encoder="clip_vit_b32", more=more)
 
 
 def test_what_is_seen_has_a_digest_of_its_own(tmp_path: Path) -> None:
