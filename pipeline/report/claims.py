@@ -14,6 +14,10 @@ A claim of hardly any difference is supported by "equal". A claim about several 
 is not calibrated (`pipeline.report.calibration`), there is no verdict at all. Our study decides nothing about YouCook2 unless
 it is run there.
 
+The claims are about CLIP, so they are judged on the row that is the paper's ClipSum (`Results.papers_row`). With another encoder
+under study that is a row beside it, if it has been run; what needs the row `clipsum` itself, its fine-tuned version and its
+ablations, is not run then. The encoder under study has a line of its own.
+
 What each claim says stands in `templates/sections/claims.html.jinja`, by the claim's key.
 """
 
@@ -21,13 +25,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.base.encoder_names import encoder_title
 from pipeline.report.ablations import Line
 from pipeline.report.evidence import Evidence
-from pipeline.report.families import EARLIER, Tested
+from pipeline.report.families import EARLIER, REFERENCE, TEXT_ONLY, Tested
 from pipeline.report.paper import PAPERS_ENCODER, SYSTEMS, TABLE_1, TABLE_2
-from pipeline.report.results import Results
+from pipeline.report.results import Results, Row
 
 Verdict = Literal["supported", "not_supported", "equal", "open", "not_run", "uncalibrated"]
+# Claims that need the row `clipsum` to be the paper's, and the one that has nothing to do with CLIP.
+_OF_CLIPSUM = ("frozen", "fusion_layer", "fewer_frames", "more_frames", "temporal")
+_WITHOUT_CLIP = ("random_features",)
 _LEAST_FIRST: tuple[Verdict, ...] = ("uncalibrated", "not_supported", "equal", "not_run", "open", "supported")
 
 
@@ -58,11 +66,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Claim:
-    """`steps` is what the verdict rests on; `calibrated` whether the study can tell."""
+    """`steps` is what the verdict rests on; `calibrated` whether the study can tell. `lacks` is what a claim about CLIP lacks
+    to be judged: a row with CLIP, or CLIP as the encoder under study.
+    """
 
     key: str
     steps: list[Step]
     calibrated: bool = True
+    lacks: Literal["nothing", "row", "dial"] = "nothing"
 
     @property
     def verdict(self) -> Verdict:
@@ -82,25 +93,39 @@ def judge(tested: Tested, *, claimed: float | None) -> Verdict:
 
 
 def claims(results: Results, evidence: Evidence, ablations: Sequence[Line], *, calibrated: bool) -> list[Claim]:
-    """Every claim that the paper's tables state in ROUGE-1, and a control that one of them needs.
-
-    None if ClipSum was run with another encoder than the paper's.
+    """Every claim that the paper's tables state in ROUGE-1, and a control that one of them needs. Before them a line of the
+    encoder under study, if it is not the paper's.
     """
-    reference = results.find("clipsum")
-    if reference is not None and reference.record.encoder != PAPERS_ENCODER:
-        return []
-    wanted = _wanted(results, evidence, ablations)
-    return [Claim(key, steps, calibrated) for key, steps in wanted.items()]
+    papers_row, studied = results.papers_row, results.find(REFERENCE)
+    other = studied if studied is not None and studied.record.encoder != PAPERS_ENCODER else None
+    found = [] if other is None else [Claim("encoder_under_study", _gains(other, results, evidence), calibrated)]
+    for key, steps in _wanted(papers_row or REFERENCE, results, evidence, ablations).items():
+        if other is not None and key in _OF_CLIPSUM:
+            found.append(Claim(key, [], calibrated, lacks="dial"))
+        elif papers_row is None and key not in _WITHOUT_CLIP:
+            found.append(Claim(key, [], calibrated, lacks="row"))
+        else:
+            found.append(Claim(key, steps, calibrated))
+    return found
 
 
-def _wanted(results: Results, evidence: Evidence, ablations: Sequence[Line]) -> dict[str, list[Step]]:
-    """The comparisons behind each claim."""
+def _gains(studied: Row, results: Results, evidence: Evidence) -> list[Step]:
+    """What the encoder under study is asked: is it better than no frames, random features, ResNet-152? None of them is itself."""
+    title = f"ClipSum with {encoder_title(studied.record.encoder or '')}"
+    same = {row.name for row in results.trained if row.record.encoder == studied.record.encoder}
+    others = [name for name in (TEXT_ONLY, "random_visual", "resnet152") if name not in same]
+    return [Step(title, SYSTEMS[name], None, evidence.of(REFERENCE, name)) for name in others]
+
+
+def _wanted(papers_row: str, results: Results, evidence: Evidence, ablations: Sequence[Line]) -> dict[str, list[Step]]:
+    """The comparisons behind each claim, where `papers_row` is the paper's ClipSum."""
     yardstick = results.shared.scale == "full" and results.primary.key == "rouge1"
+    row = results.find(papers_row)
+    titles = dict(SYSTEMS) if row is None or papers_row == REFERENCE else {**SYSTEMS, papers_row: row.title}
+    table = {**TABLE_1, papers_row: TABLE_1[REFERENCE], "clipsum_finetuned": TABLE_2["CLIP"]["fine-tuned"]}
 
     def pair(a: str, b: str) -> Step:
-        figures = TABLE_2["CLIP"]["fine-tuned"] if b == "clipsum_finetuned" else TABLE_1[b]
-        gain = round(TABLE_1[a][0] - figures[0], 1)
-        return Step(SYSTEMS[a], SYSTEMS[b], gain, evidence.of(a, b), yardstick=yardstick)
+        return Step(titles[a], titles[b], round(table[a][0] - table[b][0], 1), evidence.of(a, b), yardstick=yardstick)
 
     def varied(*names: str, small: bool = False) -> list[Step]:
         assert set(names) <= {line.ablation.name for line in ablations}, f"no such ablation: {names}"
@@ -112,15 +137,16 @@ def _wanted(results: Results, evidence: Evidence, ablations: Sequence[Line]) -> 
 
     at_five = any(line.is_base and line.ablation.name == "fusion-layer-5" for line in ablations)
     other_layers = varied("fusion-layer-3", "fusion-layer-4", "fusion-layer-6")
+    labels = evidence.of(papers_row, "vit_labels")
     return {
-        "text_alone": [pair("clipsum", "bart")],
-        "earlier_systems": [pair("clipsum", row) for row in EARLIER],
-        "alignment": [pair("clipsum", "resnet152")],
+        "text_alone": [pair(papers_row, "bart")],
+        "earlier_systems": [pair(papers_row, row) for row in EARLIER],
+        "alignment": [pair(papers_row, "resnet152")],
         # The control that the paper lacks: the same encoder without any alignment. If it does as well, alignment is not why.
-        "alignment_control": [Step("ClipSum", "BART + ViT on labels", None, evidence.of("clipsum", "vit_labels"))],
-        "weights": [pair("clipsum", "random_visual")],
+        "alignment_control": [Step(titles[papers_row], "BART + ViT on labels", None, labels)],
+        "weights": [pair(papers_row, "random_visual")],
         "random_features": [pair("random_visual", "bart")],
-        "frozen": [pair("clipsum", "clipsum_finetuned")],
+        "frozen": [pair(papers_row, "clipsum_finetuned")],
         "fusion_layer": other_layers if at_five else [],
         "fewer_frames": varied("frames-half"),
         "more_frames": varied("frames-double", small=True),

@@ -238,10 +238,9 @@ def test_every_claim_has_its_text(inputs: Path) -> None:
     assert "the paper has" not in shown("mini"), "the paper's gains are no yardstick for mini models"
 
 
-def test_another_encoder_is_not_judged_by_the_papers_figures(inputs: Path) -> None:
+def test_ablations_of_another_encoder_stand_beside_no_figures_of_the_paper(inputs: Path) -> None:
     for row in ("clipsum", "clipsum_finetuned"):
         change_metrics(inputs, row, lambda value: value.update(encoder="resnet152"))
-    assert verdicts(load(inputs)) == {}
     papers = [line for line in ablation_lines(load(inputs), resamples=50) if line.paper]
     assert not papers
 
