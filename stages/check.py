@@ -18,7 +18,7 @@ CHECKED = Path("data/checked.txt")
 def main() -> None:
     params = load_params()
     try:
-        print(require_disk(params.current, read_yaml(PIPELINE), folder=scratch_root().parent, name=params.study))
+        print(require_disk(params, read_yaml(PIPELINE), folder=scratch_root().parent))
     except OSError as error:
         sys.exit(f"check: {error}")
     # The same bytes whatever was checked, so that nothing else runs again because of it.

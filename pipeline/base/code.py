@@ -22,6 +22,7 @@ _NEUTRAL = (
     "params",
     "paths",
     "resumable",
+    "row_names",
     "scratch",
     "tracking",
     "tracking_store",

@@ -6,11 +6,11 @@ Reckoned generously. Trained seeds count once: scratch, `models/` and DVC's cach
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.params import Study
+from pipeline.base.params import Params, Study
 
 _ANNOTATED = 1_790  # videos of YouCook2, with annotations
 _VIDEO_BYTES = {"kitchen": 0.13e6, "youcook2": 30e6, "folder": 0.0}  # drawn; 360 lines from YouTube; supplied by the user
@@ -21,12 +21,12 @@ _GOING_ON = 5  # times that while a seed trains: weights, Adam's two moments, an
 _PIXEL_SIDE = {"mini": 64, "full": 224}
 
 
-def study_needs(study: Study, pipeline: Mapping[str, Any]) -> dict[str, float]:
-    """Bytes by what they hold, for all rows of `pipeline` (the content of `dvc.yaml`)."""
+def study_needs(study: Study, pipeline: Mapping[str, Any], *, more: Sequence[str] = ()) -> dict[str, float]:
+    """Bytes by what they hold, for all rows of `pipeline` (the content of `dvc.yaml`) and those of `more` encoders."""
     dataset, frames, stages = study.dataset, study.frames, pipeline["stages"]
     seen = list(stages["train"]["foreach"].values())
-    encoders = {row["encoder"] for row in seen}
-    rows = len(seen) + len(stages["train_text"]["foreach"])
+    encoders = {*(row["encoder"] for row in seen), *more}
+    rows = len(seen) + len(more) + len(stages["train_text"]["foreach"])
     videos = _number_of_videos(study)
     watched = videos * frames.count if getattr(dataset, "videos", True) else 0
     model, side = _MODEL_BYTES[study.scale], _PIXEL_SIDE[study.scale]
@@ -42,15 +42,15 @@ def study_needs(study: Study, pipeline: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def require_disk(study: Study, pipeline: Mapping[str, Any], *, folder: Path, name: str) -> str:
-    """A sentence that says what disk the study called `name` needs; an `OSError` with the same if `folder` has not enough free.
+def require_disk(params: Params, pipeline: Mapping[str, Any], *, folder: Path) -> str:
+    """A sentence that says what disk the study needs; an `OSError` with the same if `folder` has not enough free.
 
     What the project in `folder` holds already counts as there.
     """
-    needs = study_needs(study, pipeline)
+    needs = study_needs(params.current, pipeline, more=params.more_encoders)
     total, free, held = sum(needs.values()), shutil.disk_usage(folder).free, _held(folder)
     parts = ", ".join(f"{what} {_size(size)}" for what, size in needs.items() if size >= total / 100)
-    told = f"study {name} needs about {_size(total)} of disk ({parts}); {_size(free)} are free, {_size(held)} used so far"
+    told = f"study {params.study} needs about {_size(total)} of disk ({parts}); {_size(free)} are free, {_size(held)} used so far"
     if total > free + held:
         raise OSError(f"{told}. Free some, or ask for less: fewer `seeds`, fewer rows in dvc.yaml, a smaller frames.short_side")
     return told

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.base import disk
 from pipeline.base.disk import require_disk, study_needs
-from pipeline.base.params import load_study, read_yaml
+from pipeline.base.params import load_params, load_study, read_yaml
 
 ROOT = Path(__file__).parents[2]
 STAGES = {
@@ -44,15 +44,17 @@ def test_annotations_that_are_there_are_counted_and_a_study_without_videos_needs
     folder.mkdir(parents=True)
     (folder / "youcookii_annotations_trainval.json").write_text(json.dumps({"database": {"a": {}, "b": {}}}))
     study = load_study("youcook2", ROOT)
-    assert study_needs(study, {"stages": STAGES})["videos"] == 60e6
+    needs, with_more = (study_needs(study, {"stages": STAGES}, more=more) for more in ((), ("siglip2_b16",)))
+    assert needs["videos"] == 60e6
+    assert with_more["features"] == 2 * needs["features"] and with_more["trained seeds"] == needs["trained seeds"] * 4 / 3
     blind = load_study("youcook2_text_smoke", ROOT)
     needs = study_needs(blind, {"stages": STAGES})
     assert not any(needs[what] for what in ("videos", "frames", "features", "pixels for fine-tuning"))
 
 
 def test_too_little_is_an_error_and_what_the_project_holds_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study, pipeline = load_study("kitchen", ROOT), read_yaml(ROOT / "dvc.yaml")
-    needed = sum(study_needs(study, pipeline).values())
+    params, pipeline = load_params(ROOT), read_yaml(ROOT / "dvc.yaml")
+    needed = sum(study_needs(params.current, pipeline).values())
     free = {"bytes": needed - 100e6}
 
     def usage(_: Any) -> Usage:
@@ -60,14 +62,14 @@ def test_too_little_is_an_error_and_what_the_project_holds_counts(tmp_path: Path
 
     monkeypatch.setattr(shutil, "disk_usage", usage)
     with pytest.raises(OSError, match=r"study kitchen needs about \d+ MB of disk \(videos 78 MB.*Free some"):
-        require_disk(study, pipeline, folder=tmp_path, name="kitchen")
+        require_disk(params, pipeline, folder=tmp_path)
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "weights").write_bytes(b"1" * 60_000_000)
     os.link(tmp_path / "models" / "weights", tmp_path / "models" / "again")
     with pytest.raises(OSError, match="60 MB used so far"):
-        require_disk(study, pipeline, folder=tmp_path, name="kitchen")
+        require_disk(params, pipeline, folder=tmp_path)
     (tmp_path / "models" / "more").write_bytes(b"1" * 60_000_000)
-    assert "needs about" in require_disk(study, pipeline, folder=tmp_path, name="kitchen")
+    assert "needs about" in require_disk(params, pipeline, folder=tmp_path)
 
 
 def test_sizes_are_readable() -> None:
