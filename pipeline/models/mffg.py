@@ -21,6 +21,8 @@ Where this differs from that code, which trains 4 layers from scratch with norma
 - BART is the text model, pretrained and with normalisation after each sub-layer. So residual, dropout and normalisation around
   the first layer's context are BART's, and T'' has a LayerNorm of its own (the code shares the decoder's last, which BART lacks).
 - The energy of text has a learned bias t, which starts at the study's `text_bias`; the code has none.
+- The rectifier takes half of what BART's encoder says. Without it, and with other initial maps, validation scores were not
+  told apart (docs/LOG.md, 2026-11-26), so both are the code's.
 - Masks: the code has none in its fusion and none on frames. Here padding and missing frames are never read.
 - The code fuses anew at every generated token, and what it fuses is the text that it has fused before. Here it is fused once.
 - The code reads action features; here a row reads frame features, of unit length if `l2_normalise` is set.
