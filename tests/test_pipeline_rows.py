@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_project import CONTROL, REPORTING, ROWS, STAGES, STUDIED, STUDY, Project, set_value
+from tests.tiny_project import CONTROL, REPORTING, ROWS, STAGES, STUDIED, STUDY, Project, set_value, stages
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -53,6 +53,49 @@ def test_a_new_row_runs_alone_and_goes_on_when_killed(project: Project) -> None:
     trained = project.folder / "models" / "second" / "0" / "model.safetensors"
     assert trained.stat().st_nlink == 3, "one file on the disk: in models/, in scratch and in DVC's cache"
     assert "A second row" in (project.folder / "reports" / "table.md").read_text()
+
+
+def test_one_more_encoder_is_a_row_that_comes_and_goes(first_run: Path, tmp_path: Path) -> None:
+    """With another encoder under study, CLIP beside it is what `clipsum` was. In a copy of its own: it switches a lot."""
+    project = Project.copied(first_run, tmp_path / "encoders")
+    clipsum, metrics = weights(project, "clipsum"), project.folder / "metrics"
+    scores = json.loads((metrics / "clipsum.json").read_text())["metrics"]
+    before = (project.folder / "params.yaml").read_text()
+    project.edit("params.yaml", set_value("encoder", value="resnet152"))
+    project.edit("params.yaml", set_value("more_encoders", value=["clip_vit_b32"]))
+    ran = project.repro()
+    more = {f"{stage}_more@clip_vit_b32" for stage in ("train", "evaluate", "probe")}
+    studied = stages("train", *STUDIED) | stages("evaluate", *STUDIED) | {CONTROL}
+    assert ran == more | studied | {"check"} | REPORTING, "its weights and features are those of before"
+    assert weights(project, "clip_vit_b32") == clipsum, "the same system on the same features"
+    assert json.loads((metrics / "clip_vit_b32.json").read_text())["metrics"] == scores
+    table = (project.folder / "reports" / "table.md").read_text()
+    assert "ClipSum with CLIP B/32 " in table and "ClipSum with CLIP B/32, frames of another video" in table
+    page = (project.folder / "reports" / "index.html").read_text()
+    assert "claims about CLIP are judged on the row with CLIP beside it" in page and "ClipSum with CLIP B/32 minus BART" in page
+    assert "clip_vit_b32" in (project.folder / "reports" / "costs.csv").read_text()
+    project.edit(STUDY, lambda content: content["rows"].update(clip_vit_b32={"train": {"lr_new": 0.001}}))
+    assert project.changed() == {"train_more@clip_vit_b32"}, "settings of its own, if it has some"
+
+    for names, message in (
+        (["clip_vit_b32", "resnet152"], "weights_more@resnet152"),  # DVC's own words: two stages make the same thing
+        (["random_vit_b33"], "more_encoders: 'random_vit_b33' has no mini version"),
+        (["x; touch pwned"], "more_encoders: 'x; touch pwned' has no mini version"),
+    ):
+        project.edit("params.yaml", set_value("more_encoders", value=names))
+        done = subprocess.run(
+            ["dvc", "repro"], cwd=project.folder, env=project.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode != 0 and message in done.stderr, done.stderr
+        assert not list(project.folder.rglob("pwned"))
+        assert (metrics / "clip_vit_b32.json").exists(), "nothing was removed"
+
+    (project.folder / "params.yaml").write_text(before)
+    project.edit(STUDY, lambda content: content["rows"].pop("clip_vit_b32"))
+    output = project.run("dvc", "repro")
+    assert "Left out: clip_vit_b32, clip_vit_b32_swapped; neither dvc.yaml nor more_encoders has these rows" in output
+    assert "CLIP B/32" not in (project.folder / "reports" / "table.md").read_text()
+    assert weights(project, "clipsum") == clipsum
 
 
 def test_a_seed_added_later_trains_alone(project: Project) -> None:
