@@ -111,6 +111,7 @@ class Project:
 def make_tiny(study: Any) -> None:
     for block, changes in TINY.items():
         study[block].update(changes)
+    study["rows"] = {row: {} for row in study["rows"]}  # what a search found for kitchen is nothing to a tiny study
     study["seeds"] = [0]
     study["bootstrap_resamples"] = 100
 
