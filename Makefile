@@ -16,7 +16,8 @@ export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := true
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo ablations evidence encoders search foundation verify accept test bench ui summaries text-smoke clean requirements
+.PHONY: help setup demo ablations evidence encoders search foundation verify accept test bench ui summaries text-smoke rehearsal clean \
+	requirements
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -87,6 +88,9 @@ summaries: setup ## have reference summaries written by a chat endpoint (OPENAI_
 
 text-smoke: setup ## the text side of YouCook2 at mini size, on real annotations and transcripts (minutes)
 	dvc exp run -S study=youcook2_text_smoke floors evaluate_text@bart
+
+rehearsal: setup ## what full size costs: the youcook2 study on random weights and a handful of videos (hours; KEEP=1 keeps its files)
+	python -m stages.rehearsal $(if $(KEEP),--keep)
 
 requirements: setup ## compile requirements.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --group dev pyproject.toml --output-file requirements.txt

@@ -1,0 +1,68 @@
+"""Disk: what a rehearsal needs before it starts, and what each folder of it takes in the end."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.encoders.pretrained_weights import TEXT_MODELS
+from pipeline.rehearsal.hours import FullStudy
+
+# In this order: a file that two folders share (a hard link) is counted in the first of them.
+FOLDERS = (
+    "client's cache", "weights", "data/frames", "data/features", "models", ".scratch/pixels", ".scratch, the rest", ".dvc/cache",
+)  # fmt: skip
+_PER_VIDEO = ("data/frames", "data/features", ".scratch/pixels")
+_CACHED = ("weights", "data/frames", "data/features", "models")  # outputs of stages: DVC's cache has a copy of each
+
+
+def check_space(hub: Path, *, rows: int, work: Path) -> None:
+    """Raise `RuntimeError` if `work` has no room for a rehearsal of `rows` rows with the random weights in `hub`."""
+    done = sum(path.stat().st_size for path in work.rglob("*") if path.is_file() and not path.is_symlink())
+    needed, free = bytes_needed(hub, rows=rows), shutil.disk_usage(work).free
+    if free + done < needed:
+        raise RuntimeError(
+            f"{work}: a rehearsal needs {needed / 1e9:.0f} GB of disk, of which {done / 1e9:.0f} GB are there already, and "
+            f"{free / 1e9:.0f} GB are free; make room, or put the project on a larger disk"
+        )
+
+
+def bytes_needed(hub: Path, *, rows: int) -> int:
+    """Bytes that a rehearsal takes at most, the random weights in `hub` included.
+
+    Weights lie there, in the client's cache, in `weights/` and in DVC's cache. A row is a checkpoint in `models/` (the same file
+    in `.scratch/`) and one in DVC's cache. While a row trains it keeps its weights, the best weights, and two moments of each.
+    """
+    weights = sum(path.stat().st_size for path in hub.rglob("*") if path.is_file())
+    largest = max((hub / repository / "model.safetensors").stat().st_size for repository, _ in TEXT_MODELS.values())
+    row = round(1.5 * largest)  # what a system adds to its text model is less than half of that
+    return 4 * weights + 2 * rows * row + 5 * row
+
+
+def megabytes(project: Path, client_cache: Path) -> dict[str, float]:
+    """What each of `FOLDERS` takes in `project`, in MB (10^6 bytes)."""
+    elsewhere = {"client's cache": client_cache, ".scratch, the rest": project / ".scratch"}
+    places = {name: elsewhere.get(name, project / name) for name in FOLDERS}
+    seen: set[tuple[int, int]] = set()
+    return {name: round(_bytes(place, seen) / 1e6, 1) for name, place in places.items()}
+
+
+def whole_study(here: Mapping[str, float], study: FullStudy, *, videos: int) -> dict[str, float]:
+    """The same for the real study, if `here` had `videos` videos and one seed. The rest of `.scratch` is not scaled."""
+    whole = dict(here)
+    for name in _PER_VIDEO:
+        whole[name] *= study.videos / videos
+    whole["models"] *= study.seeds
+    whole[".dvc/cache"] = sum(whole[name] for name in _CACHED)
+    return whole
+
+
+def _bytes(folder: Path, seen: set[tuple[int, int]]) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not path.is_file():
+            continue
+        status = path.stat()
+        if (status.st_dev, status.st_ino) not in seen:
+            seen.add((status.st_dev, status.st_ino))
+            total += status.st_size
+    return total
