@@ -65,7 +65,7 @@ def measure(name: str, videos: int, device_name: str) -> str:
         torch.manual_seed(0)
         save_encoder(spec, build_module(spec), weights, source={"source": "random, for a benchmark"})
         start = time.perf_counter()
-        runtime = Runtime(workers=1, device=device_name, extraction_batch_size=128, generation_batch_size=1)
+        runtime = Runtime(workers=1, device=device_name, extraction_batch_size=128, generation_batch_size=1, cost_repeats=1)
         totals = extract_features(frames, Path(folder) / "out", weights=weights, runtime=runtime)
         seconds = time.perf_counter() - start
         encoder = load_encoder(weights)

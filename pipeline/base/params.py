@@ -171,6 +171,7 @@ class Runtime(Block):
     device: Literal["auto", "cpu", "cuda"]
     extraction_batch_size: Positive
     generation_batch_size: Positive
+    cost_repeats: Positive
 
     @property
     def processes(self) -> int:

@@ -22,7 +22,7 @@ from pipeline.evaluation.evaluate import Subject
 from pipeline.training.table_row import checkpoint_digest, open_frame_inputs
 from pipeline.training.train_row import training_seconds_file
 
-ROUNDS, REPEATS = 2, 5
+ROUNDS = 2
 
 
 def measure_costs(subjects: Sequence[Subject], params: Params) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def _measure(subjects: Sequence[Subject], params: Params) -> pd.DataFrame:
     rounds: dict[str, list[Round]] = {subject.name: [] for subject in subjects}
     with tqdm(total=ROUNDS * len(subjects), unit="row", desc="measure costs", disable=None) as bar:
         for subject in ROUNDS * list(subjects):
-            rounds[subject.name].append(_measure_row(subject, params, repeats=REPEATS))
+            rounds[subject.name].append(_measure_row(subject, params, repeats=params.runtime.cost_repeats))
             bar.update()
     machine = {
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",

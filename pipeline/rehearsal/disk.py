@@ -17,8 +17,7 @@ _CACHED = ("weights", "data/frames", "data/features", "models")  # outputs of st
 
 def check_space(hub: Path, *, rows: int, work: Path) -> None:
     """Raise `RuntimeError` if `work` has no room for a rehearsal of `rows` rows with the random weights in `hub`."""
-    done = sum(path.stat().st_size for path in work.rglob("*") if path.is_file() and not path.is_symlink())
-    needed, free = bytes_needed(hub, rows=rows), shutil.disk_usage(work).free
+    done, needed, free = _bytes(work, set()), bytes_needed(hub, rows=rows), shutil.disk_usage(work).free
     if free + done < needed:
         raise RuntimeError(
             f"{work}: a rehearsal needs {needed / 1e9:.0f} GB of disk, of which {done / 1e9:.0f} GB are there already, and "

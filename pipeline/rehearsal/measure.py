@@ -83,7 +83,7 @@ def _training(row: Any, params: Any) -> dict[str, Any]:
     from pipeline.training.loop import build_optimiser
     from pipeline.training.train_row import build_task
 
-    task = build_task(row, params)
+    task = build_task(row, params.current.of_row(row.name), params.runtime)
     fix_seed(params.current.seeds[0])
     system = task.create().to(task.device).train()
     optimiser = build_optimiser(system, task.settings, task.finetune)

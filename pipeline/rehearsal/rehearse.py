@@ -12,15 +12,15 @@ from tqdm import tqdm
 
 from pipeline.base.params import load_params, load_study
 from pipeline.base.paths import INPUTS, MODELS, PIPELINE
+from pipeline.base.row_names import declared_names
 from pipeline.rehearsal.architectures import Shapes, build_models
 from pipeline.rehearsal.disk import check_space, megabytes
 from pipeline.rehearsal.hours import FullStudy, full_study
 from pipeline.rehearsal.hub import serve_hub
 from pipeline.rehearsal.measure import RowCost, measure_row
-from pipeline.rehearsal.scratch_project import STUDY, copy_code, environment, wanted_weights, write_study
+from pipeline.rehearsal.scratch_project import STUDY, copy_code, environment, wanted_weights, write_pins, write_study
 from pipeline.rehearsal.videos import Handful, draw_files, write_inputs
 from pipeline.rehearsal.watched import StageUse, repro
-from pipeline.training.table_row import declared_names
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ def rehearse(project: Path, work: Path, *, handful: Handful, shapes: Shapes, wor
         copy_code(project, copy)
         write_inputs(handful, files, copy / INPUTS / STUDY)
         write_study(copy)
+        write_pins(copy, hub)
         with serve_hub(hub) as address:
             variables = environment(hub=address, hub_home=hub_home)
             uses = repro(copy, variables, log=work / "pipeline.log", uses=work / "stages.json")

@@ -12,16 +12,27 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline.base.files import write_text
-from pipeline.base.params import YouCook2Dataset, load_params, read_yaml
+from pipeline.base.dataset_params import YouCook2Dataset
+from pipeline.base.files import replacing, write_text
+from pipeline.base.params import load_params, read_yaml
 from pipeline.base.paths import INPUTS, PARAMS, PIPELINE, STUDIES
 from pipeline.base.scratch import file_sha256
 from pipeline.corpus.youcook2 import ANNOTATIONS
+from pipeline.encoders.pins import LOCAL, PINNED
+from pipeline.rehearsal.hub import head_commit
 
 STUDY = "youcook2"
 CODE = ("foundation", "pipeline", "stages", "studies")
 FILES = (".dvcignore", PARAMS.name, PIPELINE.name)
 SEED = 0
+# Without git: what is made there is nobody's history. And without a remote that the project may have.
+CONFIG = """[core]
+    analytics = false
+    check_update = false
+    no_scm = true
+[cache]
+    type = "hardlink,copy"
+"""
 
 
 def copy_code(project: Path, copy: Path) -> None:
@@ -31,8 +42,20 @@ def copy_code(project: Path, copy: Path) -> None:
         shutil.copytree(project / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in FILES:
         shutil.copy2(project / name, copy / name)
-    # Without git: what is made there is nobody's history.
-    write_text(copy / ".dvc" / "config", "[core]\n    analytics = false\n    check_update = false\n    no_scm = true\n")
+    write_text(copy / ".dvc" / "config", CONFIG)
+
+
+def write_pins(copy: Path, hub: Path) -> None:
+    """Pins of the random weights in `hub`, in place of the published ones: so commits and digests are compared here, too."""
+    repositories = {}
+    for folder in sorted(hub.glob("*/*/")):
+        repository = folder.relative_to(hub).as_posix()
+        digests = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
+        repositories[repository] = {"revision": head_commit(repository), "sha256": digests}
+    path = copy / LOCAL / PINNED.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        YAML().dump({"repositories": repositories}, stream)
 
 
 def write_study(copy: Path) -> None:
@@ -46,7 +69,7 @@ def write_study(copy: Path) -> None:
 
     def here(dials: Any) -> None:
         dials["study"] = STUDY
-        dials["runtime"]["device"] = "cpu"
+        dials["runtime"] |= {"device": "cpu", "cost_repeats": 1}
 
     _edit(copy / STUDIES / f"{STUDY}.yaml", one_of_each)
     _edit(copy / PARAMS, here)
@@ -58,7 +81,7 @@ def write_study(copy: Path) -> None:
 def wanted_weights(project: Path) -> list[str]:
     """What stage `weights` makes: text models, and encoders with the one under study in its place."""
     encoder = str(read_yaml(project / PARAMS)["encoder"])
-    names = read_yaml(project / PIPELINE)["stages"]["weights"]["matrix"]["name"]
+    names = read_yaml(project / PIPELINE)["stages"]["weights"]["foreach"]
     return list(dict.fromkeys(str(name).replace("${encoder}", encoder) for name in names))
 
 

@@ -1,5 +1,7 @@
 """Run `dvc repro` and note what every stage takes: seconds, memory, and the space of its unfinished work."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -37,7 +39,12 @@ def repro(project: Path, environment: Mapping[str, str], *, log: Path, uses: Pat
     stages = _stages(project, environment)
     with log.open("a", encoding="utf-8") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", "repro"], cwd=project, env=dict(environment), stdout=stream, stderr=subprocess.STDOUT
+            [sys.executable, "-m", "dvc", "repro"],
+            cwd=project,
+            env=dict(environment),
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # so that an interrupt ends the running stage, too
         )
         done = Event()
         watcher = Thread(target=_watch, args=(process.pid, project, known, uses, len(stages), done))
@@ -45,8 +52,9 @@ def repro(project: Path, environment: Mapping[str, str], *, log: Path, uses: Pat
         try:
             process.wait()
         finally:
-            process.terminate()
-            process.wait()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+                process.wait()
             done.set()
             watcher.join()
     if process.returncode:

@@ -46,7 +46,7 @@ def weights_folder(folder: Path, encoder: Encoder | None = None) -> Path:
 
 
 def runtime(batch_size: int) -> Runtime:
-    return Runtime(workers=1, device="cpu", extraction_batch_size=batch_size, generation_batch_size=1)
+    return Runtime(workers=1, device="cpu", extraction_batch_size=batch_size, generation_batch_size=1, cost_repeats=1)
 
 
 def extract(folder: Path, frames: Path, *, batch_size: int = 4) -> Path:

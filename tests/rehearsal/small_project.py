@@ -42,8 +42,8 @@ def leave_out(stages: Any, text_rows: Sequence[str], rows: Sequence[str]) -> Non
     for stage, kept in (("train_text", text_rows), ("train", rows)):
         for row in [row for row in stages[stage]["foreach"] if row not in kept]:
             del stages[stage]["foreach"][row]
-    stages["weights"]["matrix"]["name"] = ["bart", "t5", "${encoder}"]
-    stages["extract_features"]["matrix"]["encoder"] = ["${encoder}"]
+    stages["weights"]["foreach"] = ["bart", "t5", "${encoder}"]
+    stages["extract_features"]["foreach"] = ["${encoder}"]
 
 
 def make_small(study: Any) -> None:
