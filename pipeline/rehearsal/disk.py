@@ -12,7 +12,8 @@ FOLDERS = (
     "client's cache", "weights", "data/frames", "data/features", "models", ".scratch/pixels", ".scratch, the rest", ".dvc/cache",
 )  # fmt: skip
 _PER_VIDEO = ("data/frames", "data/features", ".scratch/pixels")
-_CACHED = ("weights", "data/frames", "data/features", "models")  # outputs of stages: DVC's cache has a copy of each
+_PER_SEED = ("models", ".scratch, the rest")
+_CACHED = ("weights", "data/frames", "data/features", "models")  # outputs of stages: DVC's cache has each, as a link or a copy
 
 
 def check_space(hub: Path, *, rows: int, work: Path) -> None:
@@ -46,12 +47,17 @@ def megabytes(project: Path, client_cache: Path) -> dict[str, float]:
 
 
 def whole_study(here: Mapping[str, float], study: FullStudy, *, videos: int) -> dict[str, float]:
-    """The same for the real study, if `here` had `videos` videos and one seed. The rest of `.scratch` is not scaled."""
+    """The same for the real study, if `here` had `videos` videos and one seed.
+
+    `.scratch` keeps every seed, and DVC's cache grows with the outputs that it holds.
+    """
     whole = dict(here)
     for name in _PER_VIDEO:
         whole[name] *= study.videos / videos
-    whole["models"] *= study.seeds
-    whole[".dvc/cache"] = sum(whole[name] for name in _CACHED)
+    for name in _PER_SEED:
+        whole[name] *= study.seeds
+    cached = sum(here[name] for name in _CACHED)
+    whole[".dvc/cache"] *= sum(whole[name] for name in _CACHED) / cached if cached else 1.0
     return whole
 
 

@@ -61,3 +61,5 @@ def test_a_file_that_two_folders_share_is_counted_in_the_first(tmp_path: Path) -
     whole = disk.whole_study(found, STUDY, videos=10)
     assert whole["models"] == 9.0 and whole[".scratch/pixels"] == 20.0 and whole[".dvc/cache"] == 9.0
     assert whole["client's cache"] == 1.0
+    linked = found | {".dvc/cache": 0.0}
+    assert disk.whole_study(linked, STUDY, videos=10)[".dvc/cache"] == 0.0, "what is linked takes no place"
