@@ -68,14 +68,22 @@ def _number_of_videos(study: Study) -> int:
 
 
 def _held(folder: Path) -> int:
-    """Bytes in the project's own folders; a file with several names counts once."""
-    files: dict[int, int] = {}
-    for name in ("data", "weights", "models", ".scratch", ".dvc/cache"):
-        for path in (folder / name).rglob("*"):
-            if path.is_file() and not path.is_symlink():
-                status = path.stat()
-                files[status.st_ino] = status.st_blocks * 512
-    return sum(files.values())
+    """Bytes in the project's own folders."""
+    seen: set[tuple[int, int]] = set()
+    return sum(bytes_in(folder / name, seen) for name in ("data", "weights", "models", ".scratch", ".dvc/cache"))
+
+
+def bytes_in(folder: Path, seen: set[tuple[int, int]]) -> int:
+    """Bytes of the files in `folder` that are not among `seen`, where they go: a file with several names counts once."""
+    total = 0
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not path.is_file():
+            continue
+        status = path.stat()
+        if (status.st_dev, status.st_ino) not in seen:
+            seen.add((status.st_dev, status.st_ino))
+            total += status.st_size
+    return total
 
 
 def _size(bytes_: float) -> str:

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.base.disk import bytes_in
 from pipeline.encoders.pretrained_weights import TEXT_MODELS
 from pipeline.rehearsal.hours import FullStudy
 
@@ -18,7 +19,7 @@ _CACHED = ("weights", "data/frames", "data/features", "models")  # outputs of st
 
 def check_space(hub: Path, *, rows: int, work: Path) -> None:
     """Raise `RuntimeError` if `work` has no room for a rehearsal of `rows` rows with the random weights in `hub`."""
-    done, needed, free = _bytes(work, set()), bytes_needed(hub, rows=rows), shutil.disk_usage(work).free
+    done, needed, free = bytes_in(work, set()), bytes_needed(hub, rows=rows), shutil.disk_usage(work).free
     if free + done < needed:
         raise RuntimeError(
             f"{work}: a rehearsal needs {needed / 1e9:.0f} GB of disk, of which {done / 1e9:.0f} GB are there already, and "
@@ -43,7 +44,7 @@ def megabytes(project: Path, client_cache: Path) -> dict[str, float]:
     elsewhere = {"client's cache": client_cache, ".scratch, the rest": project / ".scratch"}
     places = {name: elsewhere.get(name, project / name) for name in FOLDERS}
     seen: set[tuple[int, int]] = set()
-    return {name: round(_bytes(place, seen) / 1e6, 1) for name, place in places.items()}
+    return {name: round(bytes_in(place, seen) / 1e6, 1) for name, place in places.items()}
 
 
 def whole_study(here: Mapping[str, float], study: FullStudy, *, videos: int) -> dict[str, float]:
@@ -59,15 +60,3 @@ def whole_study(here: Mapping[str, float], study: FullStudy, *, videos: int) -> 
     cached = sum(here[name] for name in _CACHED)
     whole[".dvc/cache"] *= sum(whole[name] for name in _CACHED) / cached if cached else 1.0
     return whole
-
-
-def _bytes(folder: Path, seen: set[tuple[int, int]]) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        if path.is_symlink() or not path.is_file():
-            continue
-        status = path.stat()
-        if (status.st_dev, status.st_ino) not in seen:
-            seen.add((status.st_dev, status.st_ino))
-            total += status.st_size
-    return total

@@ -13,7 +13,7 @@ from pipeline.base.templates import render
 from pipeline.report.text import NO_VALUE, as_markdown
 from pipeline.scoring.metrics import METRICS
 from pipeline.training.search import Trial, best_of
-from pipeline.training.space import SPACE
+from pipeline.training.space import SPACE, value_of
 
 
 def write_document(titles: Mapping[str, str], trials: Mapping[str, Sequence[Trial]], params: Params) -> Path:
@@ -28,7 +28,7 @@ def write_document(titles: Mapping[str, str], trials: Mapping[str, Sequence[Tria
         seed=study.seeds[0],
         epochs=study.train.epochs,
         space=SPACE,
-        own={dimension.key: _own(study, dimension.key) for dimension in SPACE},
+        own={dimension.key: value_of(study, dimension.key) for dimension in SPACE},
         trials=max(len(each) for each in trials.values()),
         minutes=sum(trial.seconds for each in trials.values() for trial in each) / 60,
         summary=as_markdown(pd.DataFrame([_summary(titles[row], each) for row, each in trials.items()])),
@@ -74,8 +74,3 @@ def _changes(values: Mapping[str, Any], own: Mapping[str, Any]) -> str:
 
 def _number(value: float | None) -> str:
     return NO_VALUE if value is None else f"{value:.1f}"
-
-
-def _own(study: Any, key: str) -> Any:
-    block, name = key.split(".")
-    return getattr(getattr(study, block), name)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 LEAST_VIDEOS = 100  # of the validation split: fewer tell settings apart by chance
 UNPRUNED = 6  # trials of a row that are run to their end, and drawn at random, before anything is pruned or modelled
-POLL_SECONDS = 2.0
+POLL_SECONDS = 10.0
 BEGUN = "begun"  # lies beside a row's trials once they can be read
 DIVERGED = "diverged"  # why a trial failed; one that failed without it was cut off
 

@@ -69,12 +69,12 @@ def space_of(row: Row) -> list[Dimension]:
 
 def own_values(row: Row, study: Study) -> Values:
     """The study's own values of what is varied."""
-    return {dimension.key: _value(study, dimension.key) for dimension in space_of(row)}
+    return {dimension.key: value_of(study, dimension.key) for dimension in space_of(row)}
 
 
 def draw(trial: "Trial", row: Row, study: Study) -> Values:
     """Values for a trial of a row."""
-    return {dimension.key: dimension.draw(trial, _value(study, dimension.key)) for dimension in space_of(row)}
+    return {dimension.key: dimension.draw(trial, value_of(study, dimension.key)) for dimension in space_of(row)}
 
 
 def by_block(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -86,6 +86,7 @@ def by_block(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return blocks
 
 
-def _value(study: Study, key: str) -> Any:
+def value_of(study: Study, key: str) -> Any:
+    """The study's value of a flat key, `train.lr_new` say."""
     block, name = key.split(".")
     return getattr(getattr(study, block), name)
