@@ -6,6 +6,7 @@ from pipeline.base.paths import METRICS, REPORTS
 from pipeline.base.row_names import declared_names
 from pipeline.report.load import undeclared
 from pipeline.report.write import write_report
+from stages import run
 
 
 def main() -> None:
@@ -20,4 +21,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from pipeline.base.files import listed
 from pipeline.corpus.downloads import FetchError
 
 _TIME = re.compile(r"(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})\s+-->\s+(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})")
@@ -100,7 +101,7 @@ def _clean_line(line: str) -> str:
 
 def _files(source: Path) -> Iterator[tuple[str, bytes]]:
     if source.is_dir():
-        for path in sorted(source.rglob("*")):
+        for path in listed(source, "**/*"):
             if path.suffix in (".txt", ".vtt"):
                 yield path.name, path.read_bytes()
         return
