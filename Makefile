@@ -102,4 +102,4 @@ requirements: setup ## compile requirements.txt and requirements-dev.txt anew fr
 	$(BIN)/uv pip compile $(COMPILED) --group dev --constraint requirements.txt --output-file requirements-dev.txt
 
 clean: ## remove everything that can be made again: data, weights, models, scratch, tracking store
-	rm -rf data/raw data/corpus data/frames data/features data/storyboards.json weights models reports/costs.* reports/files.json reports/index.html .scratch mlartifacts mlflow.db mlflow.db-*
+	rm -rf data/raw data/corpus data/frames data/features data/storyboards.json weights models reports/costs.* reports/files.json reports/index.html reports/videos .scratch mlartifacts mlflow.db mlflow.db-*
