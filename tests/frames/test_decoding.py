@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-import pipeline.frames.decoding
-from pipeline.frames.decoding import SampledVideo, VideoError, sample_positions, sample_video
+from pipeline.frames.decoding import SampledVideo, sample_positions, sample_video
+from pipeline.frames.opening import VideoError
 from tests.drawn_videos import (
     MIRRORED,
     QUARTER_TURN,
@@ -85,8 +85,7 @@ def assert_same_as_sequential(path: Path, video: SampledVideo, *, count: int) ->
 
 
 def took_short_cut(path: Path, *, count: int) -> bool:
-    index = pipeline.frames.decoding._index_packets(path)
-    return index.regular and pipeline.frames.decoding._decode_wanted(path, index, count=count, short_side=64) is not None
+    return sample_video(path, count=count, short_side=64).short_cut
 
 
 @pytest.mark.parametrize(("suffix", "options"), SHORT_CUT.values(), ids=SHORT_CUT)
