@@ -55,9 +55,9 @@ def sample_video(path: Path, *, count: int, short_side: int, compared: Callable[
             notes = ["the short cut gives other frames and is not taken"]
             return _decode_all(path, index, deadline, count=count, short_side=short_side, notes=notes)
         return video
+    except MemoryError:
+        raise
     except av.error.FFmpegError as error:
-        if isinstance(error, MemoryError):
-            raise
         raise VideoError(f"FFmpeg fails: {error.strerror}") from error
 
 
@@ -86,7 +86,7 @@ def _decode_wanted(path: Path, index: PacketIndex, deadline: Deadline, *, count:
     broken: list[str] = []
     with opened(path) as (container, stream):
         context = stream.codec_context
-        for number, packet in enumerate(read_packets(container, [stream], deadline, broken)):
+        for number, packet in enumerate(index.held or read_packets(container, [stream], deadline, broken)):
             last = stop_after.get(number, last)
             if number > last:
                 continue
@@ -94,6 +94,7 @@ def _decode_wanted(path: Path, index: PacketIndex, deadline: Deadline, *, count:
                 return None
             if packet.pts not in wanted and not index.order.referred[number]:
                 continue
+            deadline.check()
             try:
                 frames = context.decode(packet)
                 if number == last:

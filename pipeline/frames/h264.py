@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 
 _START_CODE = re.compile(rb"\x00\x00\x01")
-_HEADER_BYTES = 32
+_ZEROS = re.compile(rb"\x00\x00\x00")  # which a coder would have escaped (7.4.1)
+_HEADER_BYTES = 16
 _SLICE, _IDR_SLICE, _SPS = 1, 5, 7
 _PLAIN = {_SLICE, _IDR_SLICE, 6, _SPS, 8, 9, 10, 11, 12, 13}  # no data partitions, no second view or layer
 _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
@@ -114,15 +115,15 @@ class CodedOrder:
             ends = [start - 3 for start in starts[1:]] + [len(packet)]
             units = [packet[start:end].rstrip(b"\0") for start, end in zip(starts, ends, strict=True)]
         else:
-            units, offset = [], 0
-            while offset < len(packet):
+            units, offset, end = [], 0, len(packet)
+            while offset < end:
                 start = offset + self._length_size
                 offset = start + int.from_bytes(packet[offset:start], "big")
                 units.append(packet[start:offset])
-            if offset != len(packet):
+            if offset != end:
                 raise Irregular
         for unit in units:
-            if len(unit) < 2 or b"\0\0\0" in unit:  # which a coder would have escaped (7.4.1)
+            if len(unit) < 2 or _ZEROS.search(unit):
                 raise Irregular
         return units
 
@@ -151,23 +152,23 @@ class _Bits:
     """Reads bits from the first on, escapes taken out. What lies beyond the end reads as `Irregular`."""
 
     def __init__(self, data: bytes) -> None:
-        data = data.replace(b"\0\0\3", b"\0\0")
-        self._value = int.from_bytes(data, "big")
-        self._left = 8 * len(data)
+        self._bits = bin(int.from_bytes(b"\1" + data.replace(b"\0\0\3", b"\0\0"), "big"))
+        self._next = 3  # after 0b1
 
     def u(self, size: int) -> int:
-        self._left -= size
-        if self._left < 0:
+        start, self._next = self._next, self._next + size
+        if self._next > len(self._bits):
             raise Irregular
-        value = self._value >> self._left
-        self._value -= value << self._left
-        return value
+        return int(self._bits[start : self._next], 2)
 
     def ue(self) -> int:
         """An Exp-Golomb number (9.1)."""
-        zeros = self._left - self._value.bit_length()
-        self._left -= zeros
-        return self.u(zeros + 1) - 1
+        one = self._bits.find("1", self._next)
+        if one < 0:
+            raise Irregular
+        size = one - self._next + 1
+        self._next = one
+        return self.u(size) - 1
 
     def se(self) -> int:
         number = self.ue()

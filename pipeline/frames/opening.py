@@ -104,18 +104,15 @@ def check_size(width: int, height: int) -> None:
 
 def read_packets(container: Any, streams: Sequence[Any], deadline: Deadline, broken: list[str]) -> Iterator[Any]:
     """The packets of `streams` that hold data; `broken` gets the error that ends the reading early, if any."""
-    packets = container.demux(*streams)
-    while True:
-        deadline.check()
-        try:
-            packet = next(packets)
-        except StopIteration:
-            return
-        except av.error.FFmpegError as error:
-            broken.append(error.strerror)
-            return
-        if packet.size:
-            yield packet
+    try:
+        for packet in container.demux(*streams):
+            deadline.check()
+            if packet.size:
+                yield packet
+    except MemoryError:
+        raise
+    except av.error.FFmpegError as error:
+        broken.append(error.strerror)
 
 
 def _film(container: Any) -> Any:

@@ -14,6 +14,7 @@ from pipeline.frames.opening import Deadline, opened, opened_container, read_pac
 # These say in a header how long they are. The others are measured by their last packet, so nothing can be compared.
 _WITH_DURATION = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "asf"}
 _TOLERANCE_SECONDS = 0.5
+_HELD_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,15 @@ class PacketIndex:
     expected: int  # frames to expect
     kind: str  # container and codec
     notes: list[str]
+    held: list[Any]  # the packets themselves, so that they are not read again; none where they are many bytes
 
 
 def index_packets(path: Path, deadline: Deadline) -> PacketIndex:
     """Read all packets of the video, which costs little. Raises `VideoError` when it does not open."""
     pts: list[int | None] = []
     span = _Span()
-    discarded = 0
+    held: list[Any] = []
+    size = discarded = 0
     whole = True
     broken: list[str] = []
     with opened(path) as (container, stream):
@@ -42,6 +45,9 @@ def index_packets(path: Path, deadline: Deadline) -> PacketIndex:
         for packet in read_packets(container, [stream], deadline, broken):
             if order:
                 order.add(bytes(packet))
+                size += packet.size
+                if size <= _HELD_BYTES:
+                    held.append(packet)
             discarded += packet.is_discard
             whole = whole and not packet.is_corrupt and not packet.has_sidedata("new_extradata")
             pts.append(packet.pts)
@@ -54,7 +60,9 @@ def index_packets(path: Path, deadline: Deadline) -> PacketIndex:
     expected = len(pts) - discarded
     if not discarded and header_frames > expected:
         regular, expected = False, header_frames
-    return PacketIndex(pts, order=order if regular else None, expected=expected, kind=kind, notes=notes)
+    return PacketIndex(
+        pts, order if regular else None, expected=expected, kind=kind, notes=notes, held=held if size <= _HELD_BYTES else []
+    )
 
 
 def _ranks(values: Sequence[Any]) -> list[int] | None:

@@ -99,9 +99,9 @@ def _frames(container: Any, stream: Any, deadline: Deadline, decoded: DecodedFra
     for packet in chain(read_packets(container, [stream], deadline, []), [None]):  # None asks for what the decoder still holds
         try:
             frames = stream.codec_context.decode(packet)
+        except MemoryError:
+            raise
         except av.error.FFmpegError as error:
-            if isinstance(error, MemoryError):
-                raise
             decoded.bad_packets += 1
             decoded.error = error.strerror
             continue
