@@ -51,6 +51,7 @@ def draw_video(
     container_options: dict[str, str] | None = None,
     durations: tuple[int, ...] = (1,),
     picture: Picture = moving_shapes,
+    aspect: Fraction = Fraction(1),
     sound: bool = False,
 ) -> Path:
     """Write a video in the container its suffix names; frame k is shown `durations[k % len(durations)]` times 1/`rate` s."""
@@ -58,6 +59,7 @@ def draw_video(
         stream = container.add_stream(codec, rate=rate, options=X264 | (options or {}) if codec == "libx264" else options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         stream.codec_context.time_base = Fraction(1, rate)
+        stream.codec_context.sample_aspect_ratio = aspect
         audio = container.add_stream("aac", rate=16000, layout="mono") if sound else None
         container.start_encoding()  # writes the header, even if no frame follows
         tick = 0

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from pipeline.base.containers import VIDEO_SUFFIXES
 from pipeline.base.dataset_params import Videos, YouCook2Dataset
 from pipeline.base.files import read_json, write_json
 from pipeline.corpus.downloads import extract_members, fetch_file
 from pipeline.corpus.youtube import YouTube, fetch_subtitles, fetch_videos
 
 _LACKING = ".archive.json"
-SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v")
 
 
 def find_videos(video_ids: Sequence[str], settings: YouCook2Dataset) -> tuple[dict[str, Path], dict[str, str]]:
@@ -46,10 +46,14 @@ def find_subtitles(video_ids: Sequence[str], sources: Videos) -> None:
 
 
 def local_videos(folder: Path, video_ids: Iterable[str]) -> dict[str, Path]:
-    """Files below `folder` whose name is one of the ids, with any video suffix."""
+    """Files below `folder` whose name is one of the ids, with any video suffix; of two, the one whose suffix is listed first."""
     wanted = set(video_ids)
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.stem in wanted)
-    return {path.stem: path for path in files}
+    files = [path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.stem in wanted]
+    files.sort(key=lambda path: (VIDEO_SUFFIXES.index(path.suffix.lower()), path))
+    found: dict[str, Path] = {}
+    for path in files:
+        found.setdefault(path.stem, path)
+    return found
 
 
 def _unpack(sources: Videos, folder: Path, *, wanted: set[str]) -> None:
@@ -63,7 +67,7 @@ def _unpack(sources: Videos, folder: Path, *, wanted: set[str]) -> None:
 
     def accept(name: str) -> str | None:
         member = PurePosixPath(name)
-        return member.name if member.suffix.lower() in SUFFIXES and member.stem in wanted else None
+        return member.name if member.suffix.lower() in VIDEO_SUFFIXES and member.stem in wanted else None
 
     extract_members(archive, folder, accept=accept)
     lacking = sorted(wanted - local_videos(folder, wanted).keys())

@@ -7,7 +7,6 @@ normalise them, so changing that setting re-extracts nothing.
 Shapes: N frames, D feature width, H and W pixels.
 """
 
-import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -19,7 +18,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from PIL import Image
 
 from pipeline.base.code import code_digest
 from pipeline.base.device import choose_device, mixed_precision
@@ -28,7 +26,7 @@ from pipeline.base.resumable import Shard, all_done, run_shards
 from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
 from pipeline.encoders.encoder import Encoder, EncoderSpec, load_encoder, preprocess, read_spec
 from pipeline.features.schema import NORMALISATION, feature_schema
-from pipeline.frames.store import SUMMARY, frame_shards, frames_per_video, read_batches
+from pipeline.frames.store import SUMMARY, frame_shards, frames_per_video, read_batches, read_picture
 
 if TYPE_CHECKING:
     from pipeline.base.params import Runtime
@@ -69,7 +67,8 @@ def pixel_batches(shard: Path, spec: EncoderSpec, *, batch_size: int) -> Iterato
     """Rows of a frame shard with their pixels, uint8 [batch, 3, H, W], decoded in threads (Pillow releases the GIL)."""
     with ThreadPoolExecutor() as pool:
         for rows in read_batches(shard, batch_size=batch_size):
-            images = rows.column("image").to_pylist()
+            places = [f"{shard}, video {video_id}, frame {frame}" for video_id, frame in _names(rows)]
+            images = list(zip(rows.column("image").to_pylist(), places, strict=True))
             yield rows, np.concatenate(list(pool.map(partial(_decode, spec), _chunks(images, 32))))
 
 
@@ -99,9 +98,13 @@ def _embed(encoder: Encoder, pixels_B3HW: torch.Tensor) -> np.ndarray:
     return values
 
 
-def _decode(spec: EncoderSpec, images: Sequence[bytes]) -> np.ndarray:
-    return preprocess(spec, [Image.open(io.BytesIO(image)) for image in images])
+def _decode(spec: EncoderSpec, images: Sequence[tuple[bytes, str]]) -> np.ndarray:
+    return preprocess(spec, [read_picture(image, where=place) for image, place in images])
 
 
-def _chunks(values: Sequence[bytes], size: int) -> list[Sequence[bytes]]:
+def _names(rows: pa.RecordBatch) -> Iterator[tuple[str, int]]:
+    return zip(rows.column("video_id").to_pylist(), rows.column("frame_index").to_pylist(), strict=True)
+
+
+def _chunks(values: Sequence[tuple[bytes, str]], size: int) -> list[Sequence[tuple[bytes, str]]]:
     return [values[start : start + size] for start in range(0, len(values), size)]

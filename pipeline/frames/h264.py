@@ -112,6 +112,8 @@ class CodedOrder:
         """NAL units, at least two bytes each: by start codes (Annex B), or by lengths that have to fill the packet."""
         if self._length_size is None:
             starts = [match.end() for match in _START_CODE.finditer(packet)]
+            if not starts or packet[: starts[0] - 3].strip(b"\0"):
+                raise Irregular
             ends = [start - 3 for start in starts[1:]] + [len(packet)]
             units = [packet[start:end].rstrip(b"\0") for start, end in zip(starts, ends, strict=True)]
         else:
@@ -129,7 +131,7 @@ class CodedOrder:
 
     def _extradata_units(self, extradata: bytes) -> list[bytes]:
         if self._length_size is None:
-            return [unit for unit in self._units(extradata) if unit[0] & 31 == _SPS]
+            return [unit for unit in self._units(extradata) if unit[0] & 31 == _SPS] if extradata else []
         units = []
         offset = 6  # ISO/IEC 14496-15, 5.3.3.1: five bytes, the number of parameter sets, then length and contents of each
         for _ in range(extradata[5] & 31):

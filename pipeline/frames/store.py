@@ -8,6 +8,7 @@ Shapes: N frames.
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,8 @@ def frames_per_video(folder: Path) -> int:
 
 def read_batches(shard: Path, *, batch_size: int) -> Iterator[pa.RecordBatch]:
     """Rows of a shard, columns as in `SCHEMA`, without reading it whole."""
-    batches: Iterator[pa.RecordBatch] = _open_shard(shard).iter_batches(batch_size)
-    return batches
+    with _readable(shard):
+        yield from _open_shard(shard).iter_batches(batch_size)
 
 
 class FrameStore:
@@ -71,7 +72,8 @@ class FrameStore:
 
     def images(self, video_id: str) -> list[Image.Image]:
         """The sampled frames as RGB pictures, in presentation order."""
-        return [Image.open(io.BytesIO(jpeg)).convert("RGB") for jpeg in self._read(video_id, "image").to_pylist()]
+        jpegs = self._read(video_id, "image").to_pylist()
+        return [read_picture(jpeg, where=f"{self.folder}, video {video_id}, picture {n}") for n, jpeg in enumerate(jpegs)]
 
     def frame_indices(self, video_id: str) -> NDArray[np.int32]:
         """int32 [N]: positions in the source video, counted from 0."""
@@ -87,7 +89,8 @@ class FrameStore:
         if video_id not in self._places:
             raise ValueError(f"{self.folder}: no frames of video {video_id!r}; {SUMMARY} says why a video was lost")
         shard, group = self._places[video_id]
-        return _open_shard(shard).read_row_group(group, columns=[column]).column(column)
+        with _readable(shard):
+            return _open_shard(shard).read_row_group(group, columns=[column]).column(column)
 
 
 def jpeg_bytes(image: Image.Image, *, quality: int) -> bytes:
@@ -97,11 +100,25 @@ def jpeg_bytes(image: Image.Image, *, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def _open_shard(path: Path) -> Any:
+def read_picture(jpeg: bytes, *, where: str) -> Image.Image:
+    """A stored picture as RGB. One that is damaged is no fault of its video: a `ValueError` says how to make the store anew."""
     try:
-        file = pq.ParquetFile(path, memory_map=True)
+        return Image.open(io.BytesIO(jpeg)).convert("RGB")
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all of them for damaged files
+        raise ValueError(f"{where}: not a readable picture ({error}); {_RUN_AGAIN}") from error
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, pa.ArrowInvalid) as error:
         raise ValueError(f"{path}: not a readable Parquet file ({error}); {_RUN_AGAIN}") from error
+
+
+def _open_shard(path: Path) -> Any:
+    with _readable(path):
+        file = pq.ParquetFile(path, memory_map=True)
     if not file.schema_arrow.equals(SCHEMA):
         raise ValueError(f"{path}: its columns are not those of a frame store; {_RUN_AGAIN}")
     return file

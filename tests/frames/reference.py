@@ -1,0 +1,114 @@
+"""The reference, written without the modules under test: every frame of a video, one packet after the other."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.frames.decoding import SampledVideo
+from tests.drawn_videos import QUARTER_TURN
+
+
+@dataclass
+class Reference:
+    """Pictures as they were coded: neither turned nor resized. Times are the container's, or counted where it has none."""
+
+    images: list[NDArray[np.uint8]]
+    seconds: list[float]
+    bad_packets: int
+    interlaced: bool
+    aspect: Fraction
+    matrix: tuple[int, int, int, int]  # of the first frame
+
+
+def decode_sequentially(path: Path) -> Reference:
+    """Every frame that decodes, in the order in which the decoder gives them, deinterlaced where it has fields."""
+    frames, bad = [], 0
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "NONE"
+        for packet in [*readable(container, stream), None]:
+            try:
+                frames += stream.codec_context.decode(packet)
+            except av.error.FFmpegError:
+                bad += 1
+        times = [frame.pts for frame in frames]
+        if None in times or times != sorted(times):
+            seconds = [float(number / stream.average_rate) for number in range(len(frames))]
+        else:
+            seconds = [float(pts * stream.time_base) for pts in times]
+        interlaced = any(frame.interlaced_frame for frame in frames)
+        shown = deinterlaced(frames) if interlaced else frames
+        images = [frame.to_ndarray(format="rgb24") for frame in shown]
+        aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or Fraction(1)
+        return Reference(images, seconds, bad, interlaced, aspect, display_matrix(frames[0]) if frames else QUARTER_TURN[0])
+
+
+def display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX":
+            a, b, _, c, d = np.frombuffer(bytes(data), dtype=np.int32)[:5] // 65536
+            return int(a), int(b), int(c), int(d)
+    return QUARTER_TURN[0]
+
+
+def readable(container: av.container.InputContainer, stream: av.VideoStream) -> list[av.Packet]:
+    packets = []
+    try:
+        for packet in container.demux(stream):
+            packets += [packet] if packet.size else []
+    except av.error.FFmpegError:
+        pass
+    return packets
+
+
+def deinterlaced(frames: list[av.VideoFrame]) -> list[av.VideoFrame]:
+    """All frames through one `bwdif`, as FFmpeg's own program does it; they have to be of one size."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(template=frames[0], time_base=Fraction(1, 1000))
+    graph.link_nodes(source, graph.add("bwdif", "mode=send_frame:deint=interlaced"), graph.add("buffersink")).configure()
+    out = []
+    for frame in [*frames, None]:
+        graph.vpush(frame)
+        while True:
+            try:
+                out.append(graph.vpull())
+            except (av.error.BlockingIOError, av.error.EOFError):
+                break
+    assert len(out) == len(frames)
+    return out
+
+
+def assert_same_as_sequential(path: Path, video: SampledVideo, *, count: int) -> None:
+    """For videos that are neither turned nor resized."""
+    reference = decode_sequentially(path)
+    total = len(reference.images)
+    positions = list(range(total)) if total <= count else np.linspace(0, total - 1, count).astype(int).tolist()
+    assert video.source_frames == total
+    assert [frame.frame_index for frame in video.frames] == positions
+    for frame in video.frames:
+        assert frame.pts_seconds == pytest.approx(reference.seconds[frame.frame_index], abs=1e-9)
+        np.testing.assert_array_equal(frame.image, reference.images[frame.frame_index])
+
+
+def turned(image: NDArray[np.uint8], matrix: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """By a display matrix of right angles: where the pixel at (x, y) from the middle goes, looked up pixel by pixel."""
+    a, b, c, d = matrix
+    height, width = image.shape[:2]
+    y, x = np.mgrid[0:height, 0:width]
+    across, down = a * x + c * y, b * x + d * y
+    out = np.empty((int(np.ptp(down)) + 1, int(np.ptp(across)) + 1, 3), dtype=np.uint8)
+    out[down - down.min(), across - across.min()] = image
+    return out
+
+
+def resized(image: NDArray[np.uint8], width: float, height: float, *, short_side: int) -> NDArray[np.uint8]:
+    """To square pixels and a short side in one step; `width` and `height` are those with square pixels."""
+    scale = short_side / min(width, height)
+    size = (max(short_side, round(width * scale)), max(short_side, round(height * scale)))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
