@@ -21,6 +21,7 @@ from pipeline.frames.opening import VideoError, check_size
 _MAX_PIXEL_ASPECT = 5
 _MAX_ASPECT = 16  # the long side over the short one: what is longer would fill the memory once its short side is resized
 _HDR = {16: "PQ", 18: "HLG"}  # ITU-T H.273, transfer characteristics
+_TONE_MAP = "scale=out_transfer=bt709:out_primaries=bt709:out_color_matrix=bt709:out_range=tv:intent=perceptual"
 _SIDE_DATA_TYPES = 64  # more than FFmpeg has
 
 
@@ -41,35 +42,49 @@ def pixel_aspect(stream: Any) -> Fraction:
     return Fraction(aspect) if aspect and aspect > 0 else Fraction(1)
 
 
-def draw_picture(
-    frame: Any, *, aspect: Fraction, short_side: int, before: Any | None = None, after: Any | None = None
-) -> Picture:
-    """The frame as it should be seen, its short side `short_side` pixels long. `aspect` is that of `pixel_aspect`.
+class PictureMaker:
+    """Makes the pictures of one video. `aspect` is that of `pixel_aspect`; every short side is `short_side` pixels long."""
 
-    The frames `before` and `after` it are needed where it is interlaced. Raises `VideoError` when it is too large or too long.
-    """
-    check_size(frame.width, frame.height)
-    changes = []
-    if not Fraction(1, _MAX_PIXEL_ASPECT) <= aspect <= _MAX_PIXEL_ASPECT:
-        changes.append(f"pixels of {aspect.numerator}:{aspect.denominator} are not believed and taken as square")
-        aspect = Fraction(1)
-    matrix = _display_matrix(frame)
-    turned = matrix is not None and matrix[0] == matrix[3] == 0
-    width, height = frame.width if aspect == 1 else float(frame.width * aspect), frame.height
-    if turned:
-        width, height = height, width
-    if max(width, height) > _MAX_ASPECT * min(width, height):
-        raise VideoError(f"pictures of {width:.0f}x{height:.0f} pixels are more than {_MAX_ASPECT} times as long as wide")
+    def __init__(self, *, aspect: Fraction, short_side: int) -> None:
+        self._believed = Fraction(1, _MAX_PIXEL_ASPECT) <= aspect <= _MAX_PIXEL_ASPECT
+        self._aspect = aspect
+        self._short_side = short_side
+        self._tone_mapper: tuple[Any, Any] | None = None  # format of its frames, and the filters: they take seconds to set up
 
-    if frame.interlaced_frame:
-        frame = _join_fields(frame, before, after)
-        changes.append("interlaced: deinterlaced")
-    if (transfer := int(frame.color_trc)) in _HDR:
-        frame = _filtered([frame], "scale=out_transfer=bt709:out_primaries=bt709:out_color_matrix=bt709:out_range=tv")[0]
-        changes.append(f"HDR ({_HDR[transfer]}): tone-mapped")
-    image = _turn(frame.to_ndarray(format="rgb24", threads=1), matrix)
-    size = (max(1, round(width)), max(1, round(height)))
-    return Picture(_resize(image, width, height, short_side=short_side), size=size, changes=tuple(changes))
+    def make(self, frame: Any, *, before: Any | None = None, after: Any | None = None) -> Picture:
+        """The frame as it should be seen. The frames `before` and `after` it are needed where it is interlaced.
+
+        Raises `VideoError` when it is too large, or too long for its width.
+        """
+        check_size(frame.width, frame.height)
+        changes = []
+        if not self._believed:
+            changes.append(f"pixels of {self._aspect.numerator}:{self._aspect.denominator} are not believed and taken as square")
+        matrix = _display_matrix(frame)
+        square = self._aspect == 1 or not self._believed
+        width, height = frame.width if square else float(frame.width * self._aspect), frame.height
+        if matrix is not None and matrix[0] == matrix[3] == 0:
+            width, height = height, width
+        if max(width, height) > _MAX_ASPECT * min(width, height):
+            raise VideoError(f"pictures of {width:.0f}x{height:.0f} pixels: one side is more than {_MAX_ASPECT} times the other")
+
+        if frame.interlaced_frame:
+            frame = _join_fields(frame, before, after)
+            changes.append("interlaced: deinterlaced")
+        if (transfer := int(frame.color_trc)) in _HDR:
+            frame = self._tone_mapped(frame)
+            changes.append(f"HDR ({_HDR[transfer]}): tone-mapped")
+        image = _turn(frame.to_ndarray(format="rgb24", threads=1), matrix)
+        size = (max(1, round(width)), max(1, round(height)))
+        return Picture(_resize(image, width, height, short_side=self._short_side), size=size, changes=tuple(changes))
+
+    def _tone_mapped(self, frame: Any) -> Any:
+        format_ = _format(frame)
+        if self._tone_mapper is None or self._tone_mapper[0] != format_:
+            self._tone_mapper = format_, _graph(frame, _TONE_MAP)
+        graph = self._tone_mapper[1]
+        graph.vpush(frame)
+        return graph.vpull()
 
 
 def _display_matrix(frame: Any) -> tuple[int, int, int, int] | None:
@@ -113,26 +128,18 @@ def _resize(image: NDArray[np.uint8], width: float, height: float, *, short_side
 
 def _join_fields(frame: Any, before: Any | None, after: Any | None) -> Any:
     """The frame without combs. FFmpeg's `bwdif` looks at the frames on both sides, and gives one frame for each."""
-    around = [other for other in (before, frame, after) if other is not None and _alike(other, frame)]
+    around = [other for other in (before, frame, after) if other is not None and _format(other) == _format(frame)]
     joined = _filtered(around, "bwdif=mode=send_frame:deint=interlaced")
     return joined[around.index(frame)]
 
 
-def _alike(frame: Any, other: Any) -> bool:
-    return (frame.width, frame.height, frame.format.name) == (other.width, other.height, other.format.name)
+def _format(frame: Any) -> tuple[int, int, str]:
+    return frame.width, frame.height, frame.format.name
 
 
 def _filtered(frames: list[Any], filters: str) -> list[Any]:
-    """What a chain of FFmpeg's filters, `name=options` with commas between them, makes of the frames."""
-    graph = Graph()
-    graph.threads = 1
-    chain = [graph.add_buffer(template=frames[0], time_base=Fraction(1, 1000))]
-    for description in filters.split(","):
-        name, _, options = description.partition("=")
-        chain.append(graph.add(name, options))
-    chain.append(graph.add("buffersink"))
-    graph.link_nodes(*chain)
-    graph.configure()
+    """What FFmpeg's filters make of all the frames."""
+    graph = _graph(frames[0], filters)
     out = []
     for frame in [*frames, None]:
         graph.vpush(frame)
@@ -142,3 +149,17 @@ def _filtered(frames: list[Any], filters: str) -> list[Any]:
             except (av.error.BlockingIOError, av.error.EOFError):
                 break
     return out
+
+
+def _graph(frame: Any, filters: str) -> Any:
+    """A chain of FFmpeg's filters, `name=options` with commas between them, for frames like `frame`."""
+    graph = Graph()
+    graph.threads = 1
+    chain = [graph.add_buffer(template=frame, time_base=Fraction(1, 1000))]
+    for description in filters.split(","):
+        name, _, options = description.partition("=")
+        chain.append(graph.add(name, options))
+    chain.append(graph.add("buffersink"))
+    graph.link_nodes(*chain)
+    graph.configure()
+    return graph

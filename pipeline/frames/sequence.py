@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.frames.opening import Deadline, VideoError, opened, read_packets
-from pipeline.frames.pictures import draw_picture, pixel_aspect
+from pipeline.frames.pictures import PictureMaker, pixel_aspect
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +43,15 @@ class DecodedFrames:
         self.error = ""  # the latest
         self.untimed = ""  # why the timestamps cannot be used
         self._short_side = short_side
-        self._aspect: Fraction | None = None
+        self._maker: PictureMaker | None = None
         self._latest: int | None = None
 
     def see(self, frame: Any, stream: Any) -> None:
         """Take note of a frame, in the order in which the decoder gives them."""
         self.total += 1
         self.damaged += frame.is_corrupt
-        self._aspect = self._aspect or pixel_aspect(stream)  # the first frame's, which both ways of decoding see first
+        if self._maker is None:  # by the first frame, which both ways of decoding see first
+            self._maker = PictureMaker(aspect=pixel_aspect(stream), short_side=self._short_side)
         if frame.pts is None:
             self.untimed = "are missing"
         elif self._latest is not None and frame.pts < self._latest:
@@ -59,8 +60,8 @@ class DecodedFrames:
 
     def keep(self, position: int, frame: Any, stream: Any, *, before: Any | None = None, after: Any | None = None) -> None:
         """Keep a frame that was seen as the one at `position`."""
-        assert self._aspect, "a frame is seen before it is kept"
-        picture = draw_picture(frame, aspect=self._aspect, short_side=self._short_side, before=before, after=after)
+        assert self._maker, "a frame is seen before it is kept"
+        picture = self._maker.make(frame, before=before, after=after)
         if position == 0:
             self.size = picture.size
         self.changes += [change for change in picture.changes if change not in self.changes]

@@ -116,6 +116,8 @@ def make_video(recipe: Recipe, folder: Path) -> Path | None:
             path = remux(path, REMUXES[recipe.remuxed], random)
     except (av.error.FFmpegError, ValueError):
         return None
+    if not path.exists():  # not a packet is left
+        return None
     if recipe.matrix != QUARTER_TURN[0]:
         set_display_matrix(path, recipe.matrix)
     if recipe.damage:
@@ -137,8 +139,9 @@ def remux(path: Path, change: Callable, random: np.random.Generator) -> Path:
 
 
 def shown_as_coded(packets: list[av.Packet], random: np.random.Generator) -> list[av.Packet]:
-    for packet in packets:
-        packet.pts = packet.dts
+    times = sorted(packet.pts for packet in packets)
+    for packet, time in zip(packets, times, strict=True):
+        packet.pts = packet.dts = time
     return packets
 
 
@@ -148,7 +151,9 @@ def later_half_shown_as_coded(packets: list[av.Packet], random: np.random.Genera
 
 
 def two_swapped(packets: list[av.Packet], random: np.random.Generator) -> list[av.Packet]:
-    """Two neighbours have each other's timestamp."""
+    """Two neighbours have each other's timestamp; decoding times are early enough for both."""
+    for packet in packets:
+        packet.dts = None if packet.dts is None else packet.dts - 4 * packet.duration
     number = int(random.integers(max(1, len(packets) - 1)))
     for one, other in [packets[number : number + 2]] if len(packets) > number + 1 else []:
         one.pts, other.pts = other.pts, one.pts

@@ -30,7 +30,7 @@ def decode_sequentially(path: Path) -> Reference:
     """Every frame that decodes, in the order in which the decoder gives them, deinterlaced where it has fields."""
     frames, bad = [], 0
     with av.open(str(path)) as container:
-        stream = container.streams.video[0]
+        stream = container.streams.best("video")  # as FFmpeg's own program chooses
         stream.thread_type = "NONE"
         for packet in [*readable(container, stream), None]:
             try:

@@ -266,11 +266,11 @@ def test_every_real_file_ends_as_frames_or_with_its_reason(tmp_path: Path) -> No
     assert frames == {
         "av1_video_mkv": (50, 125),
         "bottle-detection_mp4": (50, 1189),
-        "corrupted_mp4": (28, 28),
+        "corrupted_mp4": (49, 49),
         "eat_mkv": (47, 47),
         "h265_10bits_mp4": (30, 30),
         "hand_can_mp4": (50, 52),
-        "nasa_13013_mp4": (50, 325),
+        "nasa_13013_mp4": (50, 390),  # the larger of two films
         "physicsworks_audio_webm": (0, 0),
         "squirrel_mp4": (50, 250),
         "squirrel_no_audio_mp4": (50, 250),
@@ -280,6 +280,6 @@ def test_every_real_file_ends_as_frames_or_with_its_reason(tmp_path: Path) -> No
         "physicsworks_audio_webm": "no video stream"
     }
     assert {video["video_id"]: video["note"] for video in summary["videos"] if video["note"]} == {
-        "corrupted_mp4": "truncated: 28 of 50 frames decode"
+        "corrupted_mp4": "damaged: 1 of 50 packets do not decode; incomplete: 49 of 50 frames decode; 1 of 49 frames are damaged"
     }
     assert FrameStore(tmp_path / "frames").images("video_90_mov")[0].size == (64, 114)
