@@ -89,11 +89,13 @@ class PictureMaker:
 
 def _display_matrix(frame: Any) -> tuple[int, int, int, int] | None:
     """`a, b, c, d` of FFmpeg, libavutil/display.h: x' = a x + c y, y' = b x + d y; None when there is none."""
+    # A frame whose side data was looked at holds itself until garbage is collected, and FFmpeg then fills other memory: a copy.
+    copy = frame.reformat(width=16, height=16, format="rgb24", threads=1)
     try:
-        side_data = frame.side_data
+        side_data = copy.side_data
     except ValueError:  # one is of a type that the binding has no name for, and then it gives none of them
         unnamed = sorted(set(range(_SIDE_DATA_TYPES)) - {kind.value for kind in SideDataType})
-        side_data = _filtered([frame], ",".join(f"sidedata=mode=delete:type={number}" for number in unnamed))[0].side_data
+        side_data = _filtered([copy], ",".join(f"sidedata=mode=delete:type={number}" for number in unnamed))[0].side_data
     matrices = [data for data in side_data if data.type == SideDataType.DISPLAYMATRIX]
     if not matrices:
         return None

@@ -1,5 +1,6 @@
 """The reference, written without the modules under test: every frame of a video, one packet after the other."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,33 +21,65 @@ class Reference:
 
     images: list[NDArray[np.uint8]]
     seconds: list[float]
+    pts: list[int | None]
     bad_packets: int
+    damaged: bool
     interlaced: bool
     aspect: Fraction
     matrix: tuple[int, int, int, int]  # of the first frame
 
 
-def decode_sequentially(path: Path) -> Reference:
-    """Every frame that decodes, in the order in which the decoder gives them, deinterlaced where it has fields."""
+def decode_sequentially(path: Path, *, start: int = 0) -> Reference:
+    """Every frame that decodes from packet `start` on, in the decoder's order, deinterlaced where it has fields."""
     frames, bad = [], 0
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="replace") as container:
         stream = container.streams.best("video")  # as FFmpeg's own program chooses
         stream.thread_type = "NONE"
-        for packet in [*readable(container, stream), None]:
+        for packet in [*readable(container, stream)[start:], None]:
             try:
                 frames += stream.codec_context.decode(packet)
             except av.error.FFmpegError:
                 bad += 1
         times = [frame.pts for frame in frames]
         if None in times or times != sorted(times):
-            seconds = [float(number / stream.average_rate) for number in range(len(frames))]
+            rate = stream.average_rate or stream.guessed_rate
+            seconds = [float(number / rate) for number in range(len(frames))]
         else:
             seconds = [float(pts * stream.time_base) for pts in times]
         interlaced = any(frame.interlaced_frame for frame in frames)
-        shown = deinterlaced(frames) if interlaced else frames
-        images = [frame.to_ndarray(format="rgb24") for frame in shown]
+        images = [frame.to_ndarray(format="rgb24") for frame in (deinterlaced(frames) if interlaced else frames)]
         aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or Fraction(1)
-        return Reference(images, seconds, bad, interlaced, aspect, display_matrix(frames[0]) if frames else QUARTER_TURN[0])
+        matrix = display_matrix(frames[0]) if frames else QUARTER_TURN[0]
+        damaged = bool(bad) or any(frame.is_corrupt for frame in frames)
+        return Reference(images, seconds, times, bad, damaged, interlaced, aspect, matrix)
+
+
+def undetermined(path: Path, reference: Reference) -> set[int]:
+    """Frames of a damaged video that the file does not determine: gaps show whatever was in the memory that FFmpeg used again.
+
+    Here no frame is kept while the next ones are decoded, so it is other memory than that of the reference.
+    """
+    differing = set()
+    number = 0
+    with av.open(str(path), metadata_errors="replace") as container:
+        stream = container.streams.best("video")
+        stream.thread_type = "NONE"
+        for packet in [*readable(container, stream), None]:
+            with suppress(av.error.FFmpegError):
+                for frame in stream.codec_context.decode(packet):
+                    same = np.array_equal(frame.to_ndarray(format="rgb24"), reference.images[number])
+                    differing |= set() if same else {number}
+                    number += 1
+    return differing
+
+
+def decoded_alone(path: Path, pts: int) -> NDArray[np.uint8]:
+    """The frame with this timestamp, decoded from the key frame before it and without anything before that."""
+    with av.open(str(path)) as container:
+        packets = readable(container, container.streams.best("video"))
+        start = [number for number, packet in enumerate(packets) if packet.is_keyframe and packet.pts <= pts][-1]
+    reference = decode_sequentially(path, start=start)
+    return reference.images[reference.pts.index(pts)]
 
 
 def display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
