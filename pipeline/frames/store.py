@@ -113,7 +113,8 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowInvalid) as error:
-        raise ValueError(f"{path}: not a readable Parquet file ({error}); {_RUN_AGAIN}") from error
+        cause = " ".join(str(error).split())
+        raise ValueError(f"{path}: not a readable Parquet file ({cause}); {_RUN_AGAIN}") from error
 
 
 def _open_shard(path: Path) -> Any:
