@@ -140,6 +140,8 @@ def remux(path: Path, change: Callable, random: np.random.Generator) -> Path:
 
 
 def shown_as_coded(packets: list[av.Packet], random: np.random.Generator) -> list[av.Packet]:
+    if any(packet.pts is None for packet in packets):
+        raise ValueError("packets without timestamps have no order to lose")
     times = sorted(packet.pts for packet in packets)
     for packet, time in zip(packets, times, strict=True):
         packet.pts = packet.dts = time
@@ -156,7 +158,8 @@ def two_swapped(packets: list[av.Packet], random: np.random.Generator) -> list[a
     for packet in packets:
         packet.dts = None if packet.dts is None else packet.dts - 4 * packet.duration
     number = int(random.integers(max(1, len(packets) - 1)))
-    for one, other in [packets[number : number + 2]] if len(packets) > number + 1 else []:
+    if len(packets) > number + 1:
+        one, other = packets[number : number + 2]
         one.pts, other.pts = other.pts, one.pts
     return packets
 
