@@ -11,7 +11,6 @@ from pipeline.base.files import write_text
 from pipeline.base.params import load_params, read_yaml
 from pipeline.base.paths import PIPELINE
 from pipeline.base.scratch import scratch_root
-from stages import run
 
 CHECKED = Path("data/checked.txt")
 
@@ -27,4 +26,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    main()

@@ -8,7 +8,6 @@ import argparse
 from pipeline.base.params import load_params
 from pipeline.evaluation.controls import CONTROLS
 from pipeline.evaluation.evaluate import control_of, evaluate, read_subject
-from stages import run
 
 
 def main() -> None:
@@ -23,4 +22,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    main()

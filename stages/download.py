@@ -5,7 +5,6 @@ from pipeline.base.params import load_params
 from pipeline.base.paths import CORPUS, METRICS
 from pipeline.corpus.datasets import get_videos
 from pipeline.corpus.table import check_losses, describe_corpus, read_corpus, write_corpus
-from stages import run
 
 ABOUT = METRICS / "corpus.json"
 
@@ -31,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    main()

@@ -6,7 +6,7 @@ python -m stages.extract_features --encoder clip_vit_b32
 from pipeline.base.encoder_names import ORACLE
 from pipeline.base.params import load_params
 from pipeline.base.paths import FEATURES, FRAMES, WEIGHTS
-from stages import item_of_stage, run
+from stages import item_of_stage
 
 
 def main() -> None:
@@ -36,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    main()

@@ -9,7 +9,6 @@ from pipeline.base.paths import CORPUS, METRICS
 from pipeline.corpus.table import read_corpus, usable_videos
 from pipeline.scoring.entity import known_entities
 from pipeline.scoring.floors import FLOORS, score_floor
-from stages import run
 
 
 def main() -> None:
@@ -23,4 +22,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    main()

@@ -16,7 +16,6 @@ from pipeline.rehearsal.architectures import Shapes
 from pipeline.rehearsal.document import as_document
 from pipeline.rehearsal.rehearse import rehearse
 from pipeline.rehearsal.videos import Handful
-from stages import run
 
 DOCUMENT = Path("docs/full_size.md")
 
@@ -39,4 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    main()

@@ -6,7 +6,6 @@ from pipeline.base.paths import CORPUS, FRAMES, METRICS, STORYBOARDS
 from pipeline.corpus.table import check_losses, read_corpus
 from pipeline.frames.sampling import describe_frames, sample_corpus, storyboards
 from pipeline.frames.store import FrameStore
-from stages import run
 
 ABOUT = METRICS / "frames.json"
 
@@ -34,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    main()

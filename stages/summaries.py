@@ -16,7 +16,6 @@ from pipeline.corpus.chat import generate_summaries
 from pipeline.corpus.summaries import write_review
 from pipeline.corpus.table import check_losses
 from pipeline.corpus.youcook2 import get_annotations
-from stages import run
 
 CACHE = Path(".scratch/summaries")
 
@@ -46,4 +45,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    main()

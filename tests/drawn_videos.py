@@ -52,15 +52,12 @@ def draw_video(
     durations: tuple[int, ...] = (1,),
     picture: Picture = moving_shapes,
     sound: bool = False,
-    pixel_ratio: tuple[int, int] | None = None,
 ) -> Path:
     """Write a video in the container its suffix names; frame k is shown `durations[k % len(durations)]` times 1/`rate` s."""
     with av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=X264 | (options or {}) if codec == "libx264" else options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         stream.codec_context.time_base = Fraction(1, rate)
-        if pixel_ratio is not None:
-            stream.codec_context.sample_aspect_ratio = Fraction(*pixel_ratio)
         audio = container.add_stream("aac", rate=16000, layout="mono") if sound else None
         container.start_encoding()  # writes the header, even if no frame follows
         tick = 0
@@ -101,12 +98,11 @@ def cut_short(path: Path, *, share: float) -> Path:
     return path
 
 
-def damage(path: Path, *, start: float, length: int, seed: int = 3) -> Path:
+def damage(path: Path, *, start: float, length: int) -> Path:
     """Overwrite `length` bytes, from share `start` of the file on."""
     data = bytearray(path.read_bytes())
     begin = int(len(data) * start)
-    length = min(length, len(data) - begin)
-    data[begin : begin + length] = np.random.default_rng(seed).integers(0, 256, length, dtype=np.uint8).tobytes()
+    data[begin : begin + length] = np.random.default_rng(3).integers(0, 256, length, dtype=np.uint8).tobytes()
     path.write_bytes(data)
     return path
 

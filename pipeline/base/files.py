@@ -1,18 +1,12 @@
 """Files that are either whole or absent: written under a temporary name beside the target, then renamed."""
 
-import errno
 import json
 import os
 import re
-import secrets
-import shutil
-import socket
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-_FULL = 1 << 24  # bytes: with less left, the disk is what made a writer fail
 
 # A list of numbers, an element a line, as `json.dumps` indents it. Text never holds a raw line break, so none is changed.
 _NUMBERS = re.compile(r"\[\n\s*(-?[0-9][-+.0-9eE]*(?:,\s*-?[0-9][-+.0-9eE]*)*)\n\s*\]")
@@ -22,44 +16,15 @@ _NUMBERS = re.compile(r"\[\n\s*(-?[0-9][-+.0-9eE]*(?:,\s*-?[0-9][-+.0-9eE]*)*)\n
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; rename it to `path` when the block ends well, remove it when it does not.
 
-    What has the name of `path` is on the disk, whole, whatever happens to the machine. The block may write a file or a folder.
-    The temporary name is hidden, so that `listed` never yields it; it is no other process's, on this host or another; and it
-    keeps the suffix of `path`, because image, video and Parquet writers choose a format by it. A full disk is an `OSError` that
-    says so, whatever the writer made of it.
+    The temporary name keeps the suffix of `path`, because image, video and Parquet writers choose a format by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_beside(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
-        try:
-            yield temporary
-            _make_durable(temporary)
-        except Exception as error:
-            if shutil.disk_usage(path.parent).free < _FULL:
-                raise OSError(errno.ENOSPC, "the disk is full; make room and run this again", str(path)) from error
-            raise
-        if path.is_dir():  # no rename replaces one
-            shutil.rmtree(path)
+        yield temporary
         os.replace(temporary, path)
-        _make_durable_folder(path.parent)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
-
-
-def temporary_beside(path: Path) -> Path:
-    """A hidden name in the folder of `path` that no other process takes."""
-    owner = f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(4)}"
-    return path.with_name(f".{path.stem[:64]}.{owner}.tmp{path.suffix}")
-
-
-def listed(folder: Path, pattern: str) -> list[Path]:
-    """Files and folders below `folder` that match `pattern`, sorted, without hidden ones: those are unfinished, or some program's
-    own.
-    """
-    found = folder.glob(pattern)
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -111,24 +76,3 @@ def read_json_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
 
 def _on_one_line(found: re.Match[str]) -> str:
     return f"[{', '.join(found[1].replace(',', ' ').split())}]"
-
-
-def _make_durable(path: Path) -> None:
-    """Wait until a file, or all that a folder holds, is on the disk."""
-    if not path.is_dir():
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
-        return
-    for inside in path.iterdir():
-        _make_durable(inside)
-    _make_durable_folder(path)
-
-
-def _make_durable_folder(path: Path) -> None:
-    """Wait until the names in a folder are on the disk; some file systems have no such call, and keep them safe themselves."""
-    with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

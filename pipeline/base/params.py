@@ -25,7 +25,6 @@ from pipeline.base.dataset_params import (
     Share,
 )
 from pipeline.base.encoder_names import check_encoder_name, check_more_encoders
-from pipeline.base.files import listed
 from pipeline.base.paths import PARAMS, STUDIES
 
 B = TypeVar("B", bound=Block)
@@ -221,7 +220,7 @@ def load_study(name: str, folder: Path = Path()) -> Study:
 
 
 def study_names(folder: Path = Path()) -> list[str]:
-    return [path.stem for path in listed(folder / STUDIES, "*.yaml")]
+    return sorted(path.stem for path in (folder / STUDIES).glob("*.yaml"))
 
 
 def read_yaml(path: Path) -> Any:

@@ -19,7 +19,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Thread
 from typing import Any, Self
 
 from pipeline.base.tracking_store import Tracker
@@ -104,10 +103,8 @@ class RowRun(Run):
 
     def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
         if self.monitor is not None:
-            # It waits for the store, which may have been given up: nobody waits for it then.
-            stopping = Thread(target=self.monitor.finish, daemon=True)
-            stopping.start()
-            self.tracker.attempt(lambda _: self._last_sample(stopping))
+            self.monitor.finish()
+            self.tracker.attempt(lambda _: self._last_sample())
         super().__exit__(kind, *details)
 
     def dataset(self, *, name: str, path: Path, digest: str, context: str) -> None:
@@ -141,9 +138,8 @@ class RowRun(Run):
         monitor.start()
         return monitor
 
-    def _last_sample(self, stopping: Thread) -> None:
+    def _last_sample(self) -> None:
         """One more sample at the end, so that a run shorter than the sampling interval has one too."""
-        stopping.join()
         for part in self.monitor.monitors:
             part.clear_metrics()
         self.monitor.collect_metrics()

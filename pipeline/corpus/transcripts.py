@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pipeline.base.files import listed
 from pipeline.corpus.downloads import FetchError
 
 _TIME = re.compile(r"(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})\s+-->\s+(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})")
@@ -101,7 +100,7 @@ def _clean_line(line: str) -> str:
 
 def _files(source: Path) -> Iterator[tuple[str, bytes]]:
     if source.is_dir():
-        for path in listed(source, "**/*"):
+        for path in sorted(source.rglob("*")):
             if path.suffix in (".txt", ".vtt"):
                 yield path.name, path.read_bytes()
         return

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from pipeline.base.dataset_params import Videos, YouCook2Dataset
-from pipeline.base.files import listed, read_json, write_json
+from pipeline.base.files import read_json, write_json
 from pipeline.corpus.downloads import extract_members, fetch_file
 from pipeline.corpus.youtube import YouTube, fetch_subtitles, fetch_videos
 
@@ -48,7 +48,7 @@ def find_subtitles(video_ids: Sequence[str], sources: Videos) -> None:
 def local_videos(folder: Path, video_ids: Iterable[str]) -> dict[str, Path]:
     """Files below `folder` whose name is one of the ids, with any video suffix."""
     wanted = set(video_ids)
-    files = [path for path in listed(folder, "**/*") if path.suffix.lower() in SUFFIXES and path.stem in wanted]
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.stem in wanted)
     return {path.stem: path for path in files}
 
 

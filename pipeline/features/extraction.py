@@ -8,10 +8,10 @@ Shapes: N frames, D feature width, H and W pixels.
 """
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from PIL import Image
 from pipeline.base.code import code_digest
 from pipeline.base.device import choose_device, mixed_precision
 from pipeline.base.files import read_json
-from pipeline.base.resumable import Shard, run_shards
+from pipeline.base.resumable import Shard, all_done, run_shards
 from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
 from pipeline.encoders.encoder import Encoder, EncoderSpec, load_encoder, preprocess, read_spec
 from pipeline.features.schema import NORMALISATION, feature_schema
@@ -54,15 +54,12 @@ def extract_features(frames: Path, out: Path, *, weights: Path, runtime: "Runtim
     footer = {"encoder": spec.name, "scale": spec.scale, "weights_sha256": sha256}
     footer |= {"normalisation": NORMALISATION, "precision": precision, "frames_per_video": str(per_video)}
     shards = [Shard(name=source.name, items=[source]) for source in sources]
-
-    @cache  # loaded only if there is something to embed
-    def encoder() -> Encoder:
-        loaded = load_encoder(weights)
-        loaded.module.to(device).eval()
-        return loaded
-
-    work = partial(_extract_shard, encoder_of=encoder, device=device, footer=footer, batch_size=runtime.extraction_batch_size)
     with scratch_folder(f"extract_features.{spec.name}", key) as folder:
+        work = partial(_extract_shard, footer=footer, batch_size=runtime.extraction_batch_size)
+        if not all_done(shards, folder):
+            encoder = load_encoder(weights)
+            encoder.module.to(device).eval()
+            work = partial(work, encoder=encoder, device=device)
         counts = run_shards(work, shards, folder=folder, workers=1, unit="shard", title=f"embed with {spec.name}")
         publish(folder, [shard.name for shard in shards], out)
     return footer | {"frames": sum(count["frames"] for count in counts), "dim": spec.dim}
@@ -77,15 +74,10 @@ def pixel_batches(shard: Path, spec: EncoderSpec, *, batch_size: int) -> Iterato
 
 
 def _extract_shard(
-    items: Sequence[Path],
-    path: Path,
-    *,
-    encoder_of: Callable[[], Encoder],
-    device: torch.device,
-    batch_size: int,
-    footer: dict[str, str],
+    items: Sequence[Path], path: Path, *, encoder: Encoder, device: torch.device, batch_size: int, footer: dict[str, str]
 ) -> dict[str, Any]:
-    (source,), encoder, frames = items, encoder_of(), 0
+    (source,) = items
+    frames = 0
     with pq.ParquetWriter(path, feature_schema(encoder.dim, footer)) as writer:
         for rows, pixels in pixel_batches(source, encoder.spec, batch_size=batch_size):
             values = _embed(encoder, torch.from_numpy(pixels).to(device))

@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.base.code import code_digest
-from pipeline.base.files import listed
 from pipeline.base.params import ReadyFeatures
 from pipeline.base.paths import CORPUS, INPUTS
 from pipeline.base.resumable import run_shards, split_into_shards
@@ -60,8 +59,8 @@ def copy_features(
     folder = Path(source.path)
     if not folder.is_dir():
         raise ValueError(f"ready_features.{name}.path: {folder} is not a folder of <video_id>.npy or Parquet files")
-    tables = listed(folder, "*.parquet")
-    found = set(_ids(tables)) if tables else {path.stem for path in listed(folder, "*.npy")}
+    tables = sorted(folder.glob("*.parquet"))
+    found = set(_ids(tables)) if tables else {path.stem for path in folder.glob("*.npy")}
     have = [video_id for video_id in video_ids if video_id in found]
     if not have:
         raise ValueError(

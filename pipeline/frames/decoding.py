@@ -1,40 +1,40 @@
 """Frame-exact sampling: the frames that decoding the whole video would give, without decoding the whole video.
 
-The reference is a full sequential decode, packet by packet, that goes on after an error: n frames in the order in which they are
-shown, of which `count` evenly spaced ones are kept. The shortcut first reads all packets (`pipeline.frames.packets`). It then
-decodes only from the key frame before a wanted frame to that frame, and skips frames that no other frame refers to. It is taken
-only where one packet is one frame and a key frame resets the decoder (H.264 with IDR frames, timestamps complete, unique and in
-the codec's own order, headers without damage); anything else is decoded from end to end. Both ways give the same bits. Each video
-gets one thread: processes over videos use the cores better.
-
-Damage inside a picture that nothing wanted depends on is not looked for by the shortcut; it changes no picture that is kept.
+The reference is a full sequential decode: n frames in presentation order, of which `count` evenly spaced ones are kept.
+The shortcut first reads all packets, which costs little. It then decodes only from the key frame before a wanted frame to
+that frame, and skips frames that no other frame refers to. It is taken only where one packet is one frame and a key frame
+resets the decoder (H.264 with IDR frames, timestamps complete and unique); anything else is decoded from end to end. Both
+ways give the same bits. Each video gets one thread: processes over videos use the cores better.
 """
 
-import time
+import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Discard, Disposition
 from numpy.typing import NDArray
+from PIL import Image
 
-from pipeline.frames.opening import VideoError, check_file, opened
-from pipeline.frames.packets import PacketIndex, index_packets
-from pipeline.frames.picture import Deinterlacer, display_size, dynamic_range, picture_of, shape_of
-from pipeline.frames.timestamps import in_seconds
+# Pictures, subtitles and playlists open as "videos" too; a renamed photo must not pass for a film of one frame.
+_CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "mpegts", "mpeg", "flv", "asf", "ogg"}
 
-# A video may take five minutes and a minute for every six megabytes: far more than any that decodes.
-_SECONDS, _SECONDS_PER_BYTE = 300.0, 1e-5
+
+class VideoError(Exception):
+    """Why a file gives no frames, in a few words for a table."""
 
 
 @dataclass(frozen=True, eq=False)
 class SampledFrame:
     """`frame_index` counts decoded frames from 0, `pts_seconds` is the container's timestamp.
 
-    `image` is RGB uint8 [height, width, 3] with square pixels.
+    `image` is RGB uint8 [height, width, 3].
     """
 
     frame_index: int
@@ -44,32 +44,24 @@ class SampledFrame:
 
 @dataclass(frozen=True, eq=False)
 class SampledVideo:
-    """`width` and `height` are those at which a player shows the video. `note` is empty unless something was amiss."""
+    """`width` and `height` are the source's, in pixels, after rotation. `note` is empty unless something was amiss."""
 
     frames: list[SampledFrame]
     source_frames: int
     width: int
     height: int
     note: str
-    short_cut: bool = False  # whether only a part of it was decoded
-    kind: str = ""  # container and codec
 
 
-def sample_video(path: Path, *, count: int, short_side: int, whole: bool = False) -> SampledVideo:
+def sample_video(path: Path, *, count: int, short_side: int) -> SampledVideo:
     """Keep `count` evenly spaced frames (or all, if fewer), upright, with the short side resized to `short_side` pixels.
 
-    With `whole`, the whole video is decoded. Raises `VideoError` with the reason when the file gives no frame, or takes so long
-    that something must be wrong with it.
+    Raises `VideoError` with the reason when the file gives no frame.
     """
-    check_file(path)
-    check = _deadline(path)
-    index = index_packets(path, check=check)
-    video = None
-    if index.regular and not whole:
-        video = _decode_wanted(path, index, count=count, short_side=short_side, check=check)
-    video = video or _decode_all(path, index, count=count, short_side=short_side, check=check)
-    notes = [index.missing, video.note]
-    return replace(video, note="; ".join(note for note in notes if note), kind=index.kind)
+    _check_file(path)
+    index = _index_packets(path)
+    video = _decode_wanted(path, index, count=count, short_side=short_side) if index.regular else None
+    return video or _decode_all(path, index, count=count, short_side=short_side)
 
 
 def sample_positions(total: int, *, count: int) -> list[int]:
@@ -80,9 +72,102 @@ def sample_positions(total: int, *, count: int) -> list[int]:
     return positions
 
 
-def _decode_wanted(
-    path: Path, index: PacketIndex, *, count: int, short_side: int, check: Callable[[], None]
-) -> SampledVideo | None:
+@dataclass(frozen=True)
+class _PacketIndex:
+    """What the packets say before any is decoded, in decoding order."""
+
+    pts: list[int | None]
+    entries: list[int]  # packets from which decoding can start afresh
+    expected: int  # frames to expect
+    regular: bool  # one packet is one frame, and the timestamps give the order
+
+
+def _check_file(path: Path) -> None:
+    try:
+        with path.open("rb") as stream:
+            if not stream.read(1):
+                raise VideoError("empty file")
+    except FileNotFoundError as error:
+        raise VideoError("file is missing") from error
+    except IsADirectoryError as error:
+        raise VideoError("not a file but a folder") from error
+    except PermissionError as error:
+        raise VideoError("cannot be read: permission denied") from error
+    except OSError as error:
+        raise VideoError(f"cannot be read: {error.strerror}") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """The container and its first video stream that is not a cover picture, set to decode in one thread."""
+    try:
+        # `file:` and the whitelist keep odd file names and playlists from reaching for anything but this disk.
+        container = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
+    except av.error.FFmpegError as error:
+        raise VideoError(f"not a video: {error.strerror}") from error
+    with container:
+        if container.format.name not in _CONTAINERS:
+            raise VideoError(f"not a video: format {container.format.name}")
+        streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+        if not streams:
+            raise VideoError("no video stream")
+        stream = streams[0]
+        for other in container.streams:
+            if other is not stream:
+                other.discard = Discard.all
+        if stream.codec_context is None:
+            raise VideoError("no decoder for its codec")
+        stream.codec_context.thread_count = 1
+        stream.codec_context.thread_type = "NONE"
+        yield container, stream
+
+
+def _index_packets(path: Path) -> _PacketIndex:
+    pts: list[int | None] = []
+    entries: list[int] = []
+    discarded = 0
+    whole = True
+    with _opened(path) as (container, stream):
+        header_frames = stream.frames
+        is_h264 = stream.codec_context.name == "h264"
+        extradata = stream.codec_context.extradata
+        length_size = (extradata[4] & 3) + 1 if extradata and extradata[0] == 1 else None
+        try:
+            for packet in container.demux(stream):
+                if not packet.size:
+                    continue
+                if packet.is_keyframe and is_h264 and _is_idr(bytes(packet), length_size=length_size):
+                    entries.append(len(pts))
+                discarded += packet.is_discard
+                whole = whole and not packet.is_corrupt and not packet.has_sidedata("new_extradata")
+                pts.append(packet.pts)
+        except av.error.FFmpegError:
+            whole = False
+    known = {value for value in pts if value is not None}
+    regular = whole and not discarded and entries[:1] == [0] and len(known) == len(pts) and min(known) == pts[0]
+    expected = len(pts) - discarded
+    if not discarded and header_frames > expected:
+        regular, expected = False, header_frames
+    return _PacketIndex(pts=pts, entries=entries, expected=expected, regular=regular)
+
+
+def _is_idr(packet: bytes, *, length_size: int | None) -> bool:
+    """Whether an H.264 access unit is an IDR picture (ITU-T H.264, 7.4.1.2.4): nothing after it refers to anything before it.
+
+    Containers also flag recovery points as key frames, and decoding from those need not give the same bits.
+    """
+    if length_size is None:  # Annex B: start codes
+        types = [packet[match.end()] & 31 for match in re.finditer(rb"\x00\x00\x01(?=.)", packet, re.DOTALL)]
+    else:
+        types, offset = [], 0
+        while offset + length_size < len(packet):
+            types.append(packet[offset + length_size] & 31)
+            offset += length_size + int.from_bytes(packet[offset : offset + length_size], "big")
+    slices = [kind for kind in types if 1 <= kind <= 5]
+    return bool(slices) and set(slices) == {5}
+
+
+def _decode_wanted(path: Path, index: _PacketIndex, *, count: int, short_side: int) -> SampledVideo | None:
     """Decode only what the wanted frames need. Returns None when anything differs from what the packets promised."""
     order = sorted(pts for pts in index.pts if pts is not None)
     wanted = {order[position]: position for position in sample_positions(len(order), count=count)}
@@ -92,16 +177,12 @@ def _decode_wanted(
             stop_after[index.entries[bisect_right(index.entries, number) - 1]] = number
 
     found: dict[int, SampledFrame] = {}
-    size, notes = (0, 0), dict.fromkeys([""])
+    size = (0, 0)
     last = -1
-    latest: int | None = None  # the timestamp of the frame that came out last
-    with opened(path) as (container, stream):
-        context, shape = stream.codec_context, shape_of(stream, short_side=short_side)
-        context.options = {"err_detect": "+bitstream+buffer+explode"}  # damage is an error here, and not concealed
-        notes[shape.note] = None
+    with _opened(path) as (container, stream):
+        context = stream.codec_context
         try:
             for number, packet in enumerate(container.demux(stream)):
-                check()
                 last = stop_after.get(number, last)
                 if number > last:
                     continue
@@ -113,18 +194,15 @@ def _decode_wanted(
                     frames += context.decode(None)
                     context.flush_buffers()
                 for frame in frames:
-                    # A packet of an interlaced video may be half a frame. Pictures come out as their timestamps rise.
+                    # A packet of an interlaced video may be half a frame.
                     if frame.is_corrupt or frame.interlaced_frame or frame.pts is None:
                         return None
-                    if latest is not None and frame.pts <= latest:
-                        return None
-                    latest = frame.pts
                     if frame.pts in wanted:
                         position = wanted[frame.pts]
-                        size = display_size(frame, shape) if position == 0 else size
-                        notes[_tone_mapped(frame)] = None
+                        image = _upright_rgb(frame)
+                        size = image.shape[:2] if position == 0 else size
                         seconds = float(frame.pts * stream.time_base)
-                        found[position] = SampledFrame(position, seconds, picture_of(frame, shape))
+                        found[position] = SampledFrame(position, seconds, _resize(image, short_side=short_side))
                 if len(found) == len(wanted):
                     break
         except av.error.FFmpegError:
@@ -132,124 +210,81 @@ def _decode_wanted(
     if len(found) != len(wanted):
         return None
     kept = [found[position] for position in sorted(found)]
-    note = "; ".join(filter(None, notes))
-    return SampledVideo(kept, source_frames=len(order), width=size[0], height=size[1], note=note, short_cut=True)
+    return SampledVideo(kept, source_frames=len(order), width=size[1], height=size[0], note="")
 
 
-@dataclass
-class _Pass:
-    """What a decode from end to end gave. `stamps` are those of all frames, `pictures` those of the wanted ones."""
+def _decode_all(path: Path, index: _PacketIndex, *, count: int, short_side: int) -> SampledVideo:
+    """The reference. One pass if as many frames decode as there are packets, else a second pass with the true number.
 
-    stamps: list[int | None] = field(default_factory=list)
-    pictures: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
-    size: tuple[int, int] = (0, 0)
-    damaged: int = 0
-    interlaced: int = 0
-    bad_packets: int = 0
-    error: str = ""  # the last one
-    cut: bool = False  # whether reading the file ended with an error
-    notes: dict[str, None] = field(default_factory=dict)
-    rate: Any = None
-    time_base: Any = None
-
-
-def _decode_all(path: Path, index: PacketIndex, *, count: int, short_side: int, check: Callable[[], None]) -> SampledVideo:
-    """The reference. One pass if as many frames decode as there are packets, else a second pass with the true number."""
+    A decoding error ends the video there.
+    """
     expected = sample_positions(len(index.pts), count=count)
-    done = _decode_positions(path, set(expected), short_side=short_side, deinterlace=False, check=check)
-    total = len(done.stamps)
-    if not total:
-        raise VideoError(f"no frame decodes: {done.error or 'the video stream is empty'}")
-    positions = sample_positions(total, count=count)
-    if positions != expected or done.interlaced:
-        done = _decode_positions(path, set(positions), short_side=short_side, deinterlace=bool(done.interlaced), check=check)
-        assert len(done.stamps) == total, f"{path}: two decodes differ"
-    seconds, told = in_seconds(done.stamps, rate=done.rate, time_base=done.time_base)
-    notes = [_lost(done, total, index), told, *done.notes]
-    if done.damaged:
-        notes.append(f"{done.damaged} of {total} frames are damaged")
-    if done.interlaced:
-        notes.append(f"{done.interlaced} of {total} frames are interlaced, and were deinterlaced")
-    frames = [SampledFrame(position, seconds[position], done.pictures[position]) for position in positions]
-    width, height = done.size
-    note = "; ".join(note for note in notes if note)
-    return SampledVideo(frames, source_frames=total, width=width, height=height, note=note)
+    video, error = _decode_positions(path, expected, short_side=short_side)
+    if video.source_frames == 0:
+        raise VideoError(f"no frame decodes: {error or 'the video stream is empty'}")
+    positions = sample_positions(video.source_frames, count=count)
+    if positions != expected:
+        total = video.source_frames
+        video, error = _decode_positions(path, positions, short_side=short_side)
+        assert video.source_frames == total, f"{path}: two decodes differ"
+    notes = [video.note] if video.note else []
+    if error or video.source_frames < index.expected:
+        cause = "truncated" if error else "incomplete"
+        notes.insert(0, f"{cause}: {video.source_frames} of {max(index.expected, video.source_frames)} frames decode")
+    return replace(video, note="; ".join(notes))
 
 
-def _lost(done: _Pass, total: int, index: PacketIndex) -> str:
-    """What is said of frames that are missing."""
-    causes = ["truncated"] if done.cut else []
-    if done.bad_packets:
-        causes.append(f"{done.bad_packets} damaged packet{'s' if done.bad_packets > 1 else ''}")
-    if not causes and total < index.expected:
-        causes.append("incomplete")
-    return f"{' and '.join(causes)}: {total} of {max(index.expected, total)} frames decode" if causes else ""
+def _decode_positions(path: Path, positions: list[int], *, short_side: int) -> tuple[SampledVideo, str]:
+    """Decode everything and keep the frames at `positions` that exist. The text is the error that ended the decode, if any.
 
-
-def _decode_positions(path: Path, wanted: set[int], *, short_side: int, deinterlace: bool, check: Callable[[], None]) -> _Pass:
-    """Decode everything and keep the pictures at the positions that are `wanted`, so that memory does not grow with the video."""
-    done = _Pass()
-    with opened(path) as (container, stream):
-        done.rate, done.time_base = stream.average_rate, stream.time_base
-        shape = shape_of(stream, short_side=short_side)
-        done.notes[shape.note] = None
-        deinterlacer = Deinterlacer(stream) if deinterlace else None
-        shown = 0
-
-        def keep(frames: list[Any]) -> None:
-            nonlocal shown
-            for frame in frames:
-                if shown == 0:
-                    done.size = display_size(frame, shape)
-                if shown in wanted:
-                    done.notes[_tone_mapped(frame)] = None
-                    done.pictures[shown] = picture_of(frame, shape)
-                shown += 1
-
-        for frame in _frames(container, stream, done, check):
-            done.stamps.append(frame.pts)
-            done.damaged += frame.is_corrupt
-            done.interlaced += frame.interlaced_frame
-            keep([frame] if deinterlacer is None else deinterlacer.push(frame))
-        if deinterlacer is not None and done.stamps:
-            keep(deinterlacer.push(None))
-    return done
-
-
-def _frames(container: Any, stream: Any, done: _Pass, check: Callable[[], None]) -> Iterator[Any]:
-    """All frames that decode, in the order in which they are shown. A packet that does not decode is counted."""
-    for packet in _packets(container, stream, done):
-        check()
+    Only wanted frames are kept, so memory does not grow with the video.
+    """
+    wanted = set(positions)
+    kept: list[SampledFrame] = []
+    size = (0, 0)
+    total = damaged = 0
+    ended_by = ""
+    with _opened(path) as (container, stream):
+        rate = stream.average_rate
         try:
-            yield from stream.codec_context.decode(packet)
-        except av.error.EOFError:
-            return
+            for frame in container.decode(stream):
+                if total in wanted:
+                    if frame.pts is None and not rate:
+                        raise VideoError("neither timestamps nor a frame rate")
+                    seconds = float(total / rate) if frame.pts is None else float(frame.pts * stream.time_base)
+                    image = _upright_rgb(frame)
+                    size = image.shape[:2] if total == 0 else size
+                    kept.append(SampledFrame(total, seconds, _resize(image, short_side=short_side)))
+                damaged += frame.is_corrupt
+                total += 1
         except av.error.FFmpegError as error:
-            done.error = error.strerror
-            done.bad_packets += 1
+            ended_by = error.strerror
+    note = f"{damaged} of {total} frames are damaged" if damaged else ""
+    return SampledVideo(kept, source_frames=total, width=size[1], height=size[0], note=note), ended_by
 
 
-def _packets(container: Any, stream: Any, done: _Pass) -> Iterator[Any]:
-    """All packets with content, then None, which asks the decoder for what it holds back."""
-    try:
-        yield from (packet for packet in container.demux(stream) if packet.size)
-    except av.error.FFmpegError as error:
-        done.error, done.cut = error.strerror, True
-    yield None
+def _upright_rgb(frame: Any) -> NDArray[np.uint8]:
+    """The frame as RGB, turned and mirrored as its display matrix says (right angles only)."""
+    image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24", threads=1)
+    matrices = [data for data in frame.side_data if data.type == SideDataType.DISPLAYMATRIX]
+    if not matrices:
+        return image
+    # FFmpeg, libavutil/display.h: x' = a x + c y, y' = b x + d y, nine native-endian 16.16 integers (a, b, u, c, d, v, ...).
+    a, b, _, c, d = np.frombuffer(bytes(matrices[0]), dtype=np.int32)[:5]
+    if a == d == 0:
+        image = image.transpose(1, 0, 2)
+        a, d = c, b
+    if a < 0:
+        image = image[:, ::-1]
+    if d < 0:
+        image = image[::-1]
+    return np.ascontiguousarray(image)
 
 
-def _tone_mapped(frame: Any) -> str:
-    kind = dynamic_range(frame)
-    return f"high dynamic range ({kind}), mapped to BT.709" if kind else ""
-
-
-def _deadline(path: Path) -> Callable[[], None]:
-    """Raises `VideoError` when the file has taken far longer than any of its size should; only then does a clock matter."""
-    allowed = _SECONDS + _SECONDS_PER_BYTE * path.stat().st_size
-    end = time.monotonic() + allowed
-
-    def check() -> None:
-        if time.monotonic() > end:
-            raise VideoError(f"decoding takes longer than {allowed:.0f} seconds")
-
-    return check
+def _resize(image: NDArray[np.uint8], *, short_side: int) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    scale = short_side / min(height, width)
+    size = (max(short_side, round(width * scale)), max(short_side, round(height * scale)))
+    if size == (width, height):
+        return image
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))

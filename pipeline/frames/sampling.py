@@ -19,8 +19,7 @@ from pipeline.base.params import Frames
 from pipeline.base.paths import RAW
 from pipeline.base.resumable import run_shards, split_into_shards
 from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
-from pipeline.frames.decoding import sample_positions, sample_video
-from pipeline.frames.opening import VideoError
+from pipeline.frames.decoding import VideoError, sample_positions, sample_video
 from pipeline.frames.store import SCHEMA, SUMMARY, FrameStore, jpeg_bytes
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.base.files import listed, read_json
+from pipeline.base.files import read_json
 
 SCHEMA = pa.schema(
     [("video_id", pa.string()), ("frame_index", pa.int32()), ("pts_seconds", pa.float64()), ("image", pa.binary())]
@@ -28,7 +28,7 @@ _RUN_AGAIN = "delete .scratch/sample_frames and run `dvc repro --force sample_fr
 
 def frame_shards(folder: Path) -> list[Path]:
     """The Parquet files of a store. Raises `FileNotFoundError` naming the stage to run when there are none."""
-    shards = listed(folder, "*.parquet")
+    shards = sorted(folder.glob("*.parquet"))
     if not shards:
         raise FileNotFoundError(f"{folder} holds no frames; run `dvc repro sample_frames` first")
     return shards
@@ -67,7 +67,7 @@ class FrameStore:
             raise ValueError(f"{folder}: the shards hold other videos than {SUMMARY} says; {_RUN_AGAIN}")
 
     def shards(self) -> list[Path]:
-        return listed(self.folder, "*.parquet")
+        return sorted(self.folder.glob("*.parquet"))
 
     def images(self, video_id: str) -> list[Image.Image]:
         """The sampled frames as RGB pictures, in presentation order."""

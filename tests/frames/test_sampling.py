@@ -237,7 +237,7 @@ def test_a_worker_that_dies_is_told_with_the_videos_at_work(long_work: pd.DataFr
         wait_for(lambda: bool(list(scratch.glob("*/.*.current"))), process)
         marker = next(scratch.glob("*/.*.current"), None)
         if marker is not None:
-            worker = int(marker.name.split("-")[-2])  # .<shard>.<host>-<process>-<random>.tmp.current
+            worker = int(marker.name.split(".")[2])  # .<shard>.<process>.tmp.current
             os.kill(worker, signal.SIGSTOP)
             if marker.exists() and marker.read_text():
                 break
