@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 VIDEOS_PER_SHARD = 16
 # How much is decoded both ways: the start of the first video of each kind in a shard, and the whole of one video in so many.
-_COMPARED_FRAMES = 1000
-_COMPARED_VIDEOS = 64
+COMPARED_FRAMES = 1000
+COMPARED_VIDEOS = 64
 
 
 def sample_corpus(corpus: "pd.DataFrame", out: Path, *, settings: Frames, workers: int) -> dict[str, Any]:
@@ -131,11 +131,11 @@ class Comparison:
 
     def frames(self, video_id: str, kind: str) -> int:
         """How many frames from the start; 0 for none. `kind` is container and codec."""
-        if int.from_bytes(hashlib.sha256(video_id.encode()).digest()[:8], "big") % _COMPARED_VIDEOS == 0:
+        if int.from_bytes(hashlib.sha256(video_id.encode()).digest()[:8], "big") % COMPARED_VIDEOS == 0:
             return sys.maxsize
         first = kind not in self._kinds
         self._kinds.add(kind)
-        return _COMPARED_FRAMES if first else 0
+        return COMPARED_FRAMES if first else 0
 
 
 def describe_frames(summary: dict[str, Any], splits: Mapping[str, str]) -> dict[str, Any]:
