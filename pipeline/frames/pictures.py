@@ -63,7 +63,7 @@ class PictureMaker:
         matrix = _display_matrix(frame)
         square = self._aspect == 1 or not self._believed
         width, height = frame.width if square else float(frame.width * self._aspect), frame.height
-        if matrix is not None and matrix[0] == matrix[3] == 0:
+        if matrix is not None and _swaps_sides(matrix):
             width, height = height, width
         if max(width, height) > _MAX_ASPECT * min(width, height):
             raise VideoError(f"pictures of {width:.0f}x{height:.0f} pixels: one side is more than {_MAX_ASPECT} times the other")
@@ -104,12 +104,17 @@ def _display_matrix(frame: Any) -> tuple[int, int, int, int] | None:
     return a, b, c, d
 
 
+def _swaps_sides(matrix: tuple[int, int, int, int]) -> bool:
+    a, b, c, d = matrix
+    return abs(b) + abs(c) > abs(a) + abs(d)
+
+
 def _turn(image: NDArray[np.uint8], matrix: tuple[int, int, int, int] | None) -> NDArray[np.uint8]:
-    """Turned and mirrored, by right angles only."""
+    """Turned and mirrored, by the nearest right angle."""
     if matrix is None:
         return image
     a, b, c, d = matrix
-    if a == d == 0:
+    if _swaps_sides(matrix):
         image = image.transpose(1, 0, 2)
         a, d = c, b
     if a < 0:

@@ -29,13 +29,13 @@ class Reference:
     matrix: tuple[int, int, int, int]  # of the first frame
 
 
-def decode_sequentially(path: Path, *, start: int = 0) -> Reference:
-    """Every frame that decodes from packet `start` on, in the decoder's order, deinterlaced where it has fields."""
+def decode_sequentially(path: Path) -> Reference:
+    """Every frame that decodes, in the order in which the decoder gives them, deinterlaced where it has fields."""
     frames, bad = [], 0
     with av.open(str(path), metadata_errors="replace") as container:
         stream = container.streams.best("video")  # as FFmpeg's own program chooses
         stream.thread_type = "NONE"
-        for packet in [*readable(container, stream)[start:], None]:
+        for packet in [*readable(container, stream), None]:
             try:
                 frames += stream.codec_context.decode(packet)
             except av.error.FFmpegError:
@@ -73,20 +73,13 @@ def undetermined(path: Path, reference: Reference) -> set[int]:
     return differing
 
 
-def decoded_alone(path: Path, pts: int) -> NDArray[np.uint8]:
-    """The frame with this timestamp, decoded from the key frame before it and without anything before that."""
-    with av.open(str(path)) as container:
-        packets = readable(container, container.streams.best("video"))
-        start = [number for number, packet in enumerate(packets) if packet.is_keyframe and packet.pts <= pts][-1]
-    reference = decode_sequentially(path, start=start)
-    return reference.images[reference.pts.index(pts)]
-
-
 def display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+    """The nearest right angle."""
     for data in frame.side_data:
         if data.type.name == "DISPLAYMATRIX":
-            a, b, _, c, d = np.frombuffer(bytes(data), dtype=np.int32)[:5] // 65536
-            return int(a), int(b), int(c), int(d)
+            a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(data), dtype=np.int32)[:5])
+            signs = [-1 if value < 0 else 1 for value in (a, b, c, d)]
+            return (0, signs[1], signs[2], 0) if abs(b) + abs(c) > abs(a) + abs(d) else (signs[0], 0, 0, signs[3])
     return QUARTER_TURN[0]
 
 

@@ -12,7 +12,7 @@ import pytest
 import pipeline.frames.decoding
 from pipeline.frames.decoding import SampledVideo, sample_video
 from tests.drawn_videos import draw_video
-from tests.frames.random_videos import later_half_shown_as_coded, remux, shown_as_coded, two_swapped
+from tests.frames.random_recipes import later_half_shown_as_coded, remux, shown_as_coded, two_swapped
 from tests.frames.reference import assert_same_as_sequential
 
 B_FRAMES = {"bf": "2", "x264-params": "keyint=30"}
