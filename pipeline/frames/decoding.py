@@ -100,7 +100,9 @@ def _decode_wanted(path: Path, index: PacketIndex, deadline: Deadline, *, count:
                 if number == last:
                     frames += context.decode(None)
                     context.flush_buffers()
-            except av.error.InvalidDataError:
+            except MemoryError:
+                raise
+            except av.error.FFmpegError:
                 return None
             for frame in frames:
                 decoded.see(frame, stream)
