@@ -134,7 +134,8 @@ def main() -> None:
     arguments = parser.parse_args()
     with TemporaryDirectory() as folder:
         figures = compare_many(Path(folder), videos=arguments.videos, first_seed=arguments.first_seed)
-    print(*figures.different, sep="\n")
+    for line in figures.different:
+        print(line)
     print(f"{figures.videos} videos: {figures.short_cut} by the short cut at both numbers of frames, {figures.damaged} damaged, ")
     print(f"{figures.interlaced} interlaced, {figures.untimed} without usable timestamps, {figures.lost} give no frame")
     print(f"frames that damage leaves undetermined: {figures.undetermined}; ", end="")
