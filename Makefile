@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 5000
 STUDY ?= youcook2
+COMPILED := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 # Stages run plain `python`: DVC finds the one of the virtual environment first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Nothing of this pipeline phones home.
@@ -30,6 +31,10 @@ $(VENV)/.installed: requirements.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade >/dev/null
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements.txt
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/.installed requirements-dev.txt
+	$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements.txt -r requirements-dev.txt
 	@touch $@
 
 demo: setup ## run the whole pipeline on the embedded study and show the paper's table
@@ -66,13 +71,13 @@ verify: setup ## compare the results in the work tree with those that are commit
 accept: setup ## put the table of the work tree into README.md
 	@python -m stages.verify --accept
 
-test: setup ## lint, types and tests
+test: $(VENV)/.tools ## lint, types and tests
 	ruff check .
 	ruff format --check .
 	mypy
 	pytest -n 2 --dist loadscope --no-loadscope-reorder
 
-bench: setup ## time frame sampling, feature extraction, training and a `dvc repro` with nothing to do, on this machine
+bench: $(VENV)/.tools ## time frame sampling, feature extraction, training and a `dvc repro` with nothing to do, on this machine
 	python -m benchmarks.sampling
 	python -m benchmarks.extraction
 	python -m benchmarks.training
@@ -92,8 +97,9 @@ text-smoke: setup ## the text side of YouCook2 at mini size, on real annotations
 rehearsal: setup ## what full size costs: the youcook2 study on random weights and a handful of videos (hours; KEEP=1 keeps its files)
 	python -m stages.rehearsal $(if $(KEEP),--keep)
 
-requirements: setup ## compile requirements.txt anew from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --group dev pyproject.toml --output-file requirements.txt
+requirements: setup ## compile requirements.txt and requirements-dev.txt anew from pyproject.toml
+	$(BIN)/uv pip compile $(COMPILED) --all-extras pyproject.toml --output-file requirements.txt
+	$(BIN)/uv pip compile $(COMPILED) --group dev --constraint requirements.txt --output-file requirements-dev.txt
 
 clean: ## remove everything that can be made again: data, weights, models, scratch, tracking store
-	rm -rf data/raw data/corpus data/frames data/features data/storyboards.json weights models reports/costs.* reports/files.json reports/index.html .scratch mlartifacts mlflow.db mlflow.db-*
+	rm -rf data/raw data/corpus data/frames data/features data/storyboards.json weights models reports/costs.* reports/files.json reports/index.html reports/videos .scratch mlartifacts mlflow.db mlflow.db-*

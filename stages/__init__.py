@@ -6,6 +6,15 @@ run them.
 
 import argparse
 import os
+from collections.abc import Callable
+
+from pipeline.base.processes import end_with_dvc
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a stage; when DVC, which started it, is gone, the stage ends too."""
+    end_with_dvc()
+    main()
 
 
 def item_of_stage(description: str | None, name: str, *, meaning: str) -> str:

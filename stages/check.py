@@ -11,6 +11,7 @@ from pipeline.base.files import write_text
 from pipeline.base.params import load_params, read_yaml
 from pipeline.base.paths import PIPELINE
 from pipeline.base.scratch import scratch_root
+from stages import run
 
 CHECKED = Path("data/checked.txt")
 
@@ -26,4 +27,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

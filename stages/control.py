@@ -8,6 +8,7 @@ import argparse
 from pipeline.base.params import load_params
 from pipeline.evaluation.controls import CONTROLS
 from pipeline.evaluation.evaluate import control_of, evaluate, read_subject
+from stages import run
 
 
 def main() -> None:
@@ -22,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -5,6 +5,7 @@ from pipeline.base.row_names import declared_names
 from pipeline.evaluation.cost_table import measure_costs
 from pipeline.evaluation.evaluate import read_subject
 from pipeline.training.table_row import declared_row
+from stages import run
 
 
 def main() -> None:
@@ -16,4 +17,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

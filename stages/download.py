@@ -3,8 +3,10 @@
 from pipeline.base.files import write_json
 from pipeline.base.params import load_params
 from pipeline.base.paths import CORPUS, METRICS
+from pipeline.corpus.coverage import check_losses, describe_corpus
 from pipeline.corpus.datasets import get_videos
-from pipeline.corpus.table import check_losses, describe_corpus, read_corpus, write_corpus
+from pipeline.corpus.table import write_corpus
+from stages import run
 
 ABOUT = METRICS / "corpus.json"
 
@@ -13,8 +15,7 @@ def main() -> None:
     params = load_params()
     dataset = params.current.dataset
     write_corpus(get_videos(dataset, workers=params.runtime.processes), CORPUS)
-    corpus = read_corpus(CORPUS)
-    about = describe_corpus(corpus)
+    about = describe_corpus(CORPUS)
     origin = {"study": params.study, "dataset": dataset.name, "splits": getattr(dataset, "splits", "")}
     write_json(ABOUT, origin | about)
     for split, count in about["coverage"].items():
@@ -22,7 +23,7 @@ def main() -> None:
         print(f"{split}: {count['ok']} of {count['asked']} videos, {count['failed']} lost; {having}")
     check_losses(
         failed=len(about["lost"]),
-        asked=len(corpus),
+        asked=sum(count["asked"] for count in about["coverage"].values()),
         limit=dataset.max_failed_share,
         what=f"dataset {dataset.name}",
         remedy=f"{ABOUT} gives a reason for each; mend them or raise dataset.max_failed_share of study {params.study}.",
@@ -30,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -11,7 +11,7 @@ import argparse
 from pipeline.base.params import load_params
 from pipeline.evaluation.evaluate import control_of, evaluate, read_subject
 from pipeline.training.table_row import declared_row
-from stages import running_item
+from stages import run, running_item
 
 
 def main() -> None:
@@ -28,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -10,6 +10,7 @@ import sys
 from pipeline.base.params import load_params
 from pipeline.evaluation.experiments import run_all
 from pipeline.evaluation.planned import ablation_experiments, evidence_experiments
+from stages import run
 
 
 def main() -> None:
@@ -28,4 +29,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

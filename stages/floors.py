@@ -9,6 +9,7 @@ from pipeline.base.paths import CORPUS, METRICS
 from pipeline.corpus.table import read_corpus, usable_videos
 from pipeline.scoring.entity import known_entities
 from pipeline.scoring.floors import FLOORS, score_floor
+from stages import run
 
 
 def main() -> None:
@@ -22,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

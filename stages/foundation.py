@@ -11,6 +11,7 @@ from pipeline.base.paths import FOUNDATION
 from pipeline.base.scratch import link_files
 from pipeline.foundation.make import NAMES, differences, make_foundation
 from pipeline.foundation.settings import read_settings
+from stages import run
 
 
 def main() -> None:
@@ -29,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

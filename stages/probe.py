@@ -7,7 +7,7 @@ from pipeline.base.files import write_json
 from pipeline.base.params import load_params
 from pipeline.base.paths import FEATURES, METRICS
 from pipeline.evaluation.probe import probe_encoders
-from stages import running_item
+from stages import run, running_item
 
 PROBED = ("resnet152", "vit_b32_labels", "random_vit_b32")  # besides the encoder under study
 
@@ -24,4 +24,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

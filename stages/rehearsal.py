@@ -16,6 +16,7 @@ from pipeline.rehearsal.architectures import Shapes
 from pipeline.rehearsal.document import as_document
 from pipeline.rehearsal.rehearse import rehearse
 from pipeline.rehearsal.videos import Handful
+from stages import run
 
 DOCUMENT = Path("docs/full_size.md")
 
@@ -38,4 +39,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

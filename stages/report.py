@@ -5,7 +5,9 @@ from pipeline.base.params import load_params
 from pipeline.base.paths import METRICS, REPORTS
 from pipeline.base.row_names import declared_names
 from pipeline.report.load import undeclared
+from pipeline.report.video_pages import FOLDER
 from pipeline.report.write import write_report
+from stages import run
 
 
 def main() -> None:
@@ -15,9 +17,9 @@ def main() -> None:
         print(f"Left out: {', '.join(left_out)}; neither dvc.yaml nor more_encoders has these rows")
     current = params.current
     files = write_report(REPORTS, resamples=current.bootstrap_resamples, chosen=current.chosen, declared=declared)
-    tracking.log_report(study=params.study, files=files)
+    tracking.log_report(study=params.study, files=[path for path in files if path.parent.name != FOLDER])
     print(f"{REPORTS}: {len(files)} files, index.html among them")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -17,6 +17,7 @@ from pipeline.training.search import best_of, search
 from pipeline.training.space import by_block, own_values
 from pipeline.training.study_file import write_rows
 from pipeline.training.table_row import declared_row
+from stages import run
 
 
 def main() -> None:
@@ -39,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

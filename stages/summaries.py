@@ -13,9 +13,10 @@ from pipeline.base.dataset_params import YouCook2Dataset
 from pipeline.base.params import load_study
 from pipeline.corpus.annotations import Annotation, read_annotations
 from pipeline.corpus.chat import generate_summaries
+from pipeline.corpus.coverage import check_losses
 from pipeline.corpus.summaries import write_review
-from pipeline.corpus.table import check_losses
 from pipeline.corpus.youcook2 import get_annotations
+from stages import run
 
 CACHE = Path(".scratch/summaries")
 
@@ -45,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

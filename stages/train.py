@@ -3,7 +3,7 @@
 from pipeline.base.params import load_params
 from pipeline.training.table_row import declared_row
 from pipeline.training.train_row import train_row
-from stages import item_of_stage
+from stages import item_of_stage, run
 
 
 def main() -> None:
@@ -18,4 +18,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

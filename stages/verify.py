@@ -13,6 +13,7 @@ from pipeline.base.paths import REPORTS
 from pipeline.evaluation.reproduction import compare_with, overall
 from pipeline.report.readme import put_table
 from pipeline.report.reproduction import reproduction_text
+from stages import run
 
 
 def main() -> None:
@@ -33,4 +34,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -9,7 +9,7 @@ from pipeline.base.encoder_names import ORACLE, TEXT_MODELS, check_encoder_name
 from pipeline.base.params import load_params
 from pipeline.base.paths import WEIGHTS
 from pipeline.encoders.encoder import describe_oracle
-from stages import item_of_stage
+from stages import item_of_stage, run
 
 
 def main() -> None:
@@ -35,4 +35,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

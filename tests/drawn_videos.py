@@ -51,13 +51,22 @@ def draw_video(
     container_options: dict[str, str] | None = None,
     durations: tuple[int, ...] = (1,),
     picture: Picture = moving_shapes,
+    aspect: Fraction = Fraction(1),
     sound: bool = False,
+    sound_seconds: float | None = None,
+    format: str | None = None,
+    title: str = "",
 ) -> Path:
-    """Write a video in the container its suffix names; frame k is shown `durations[k % len(durations)]` times 1/`rate` s."""
-    with av.open(str(path), "w", options=container_options or {}) as container:
+    """Write a video in the container that `format`, or else its suffix, names.
+
+    Frame k is shown `durations[k % len(durations)]` times 1/`rate` s.
+    """
+    with av.open(str(path), "w", format=format, options=container_options or {}) as container:
+        container.metadata.update({"title": title} if title else {})
         stream = container.add_stream(codec, rate=rate, options=X264 | (options or {}) if codec == "libx264" else options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         stream.codec_context.time_base = Fraction(1, rate)
+        stream.codec_context.sample_aspect_ratio = aspect
         audio = container.add_stream("aac", rate=16000, layout="mono") if sound else None
         container.start_encoding()  # writes the header, even if no frame follows
         tick = 0
@@ -68,7 +77,7 @@ def draw_video(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
         if audio is not None:
-            _mux_silence(container, audio, seconds=frames / rate)
+            _mux_silence(container, audio, seconds=sound_seconds or frames / rate)
     return path
 
 

@@ -1,6 +1,7 @@
 """The real `dvc repro` in a copy of the project, on a tiny study: what re-runs when, and what is the same every time."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -37,18 +38,24 @@ def test_a_change_re_runs_what_it_touches_and_nothing_else(project: Project) -> 
     ):
         before = project.value(*keys)
         project.edit(STUDY, set_value(*keys, value=before + 1))
-        assert project.changed() == expected, keys
+        assert project.changed() == {"check"} | expected, keys
         project.edit(STUDY, set_value(*keys, value=before))
     for row in ("bart", "clipsum"):
         before = project.value("rows", row)
         project.edit(STUDY, set_value("rows", row, value={"train": {"lr_pretrained": 1e-5}}))
-        assert project.changed() == stages("train", row), "a row's own settings are its own"
+        assert project.changed() == {"check"} | stages("train", row), "a row's own settings are its own"
         project.edit(STUDY, set_value("rows", row, value=before))
     assert project.changed() == set()
 
     project.edit(STUDY, set_value("frames", "count", value=3))
     assert project.repro() == (
-        {"sample_frames", "probe", *(f"extract_features@{name}" for name in ("clip_vit_b32", "resnet152", "oracle")), CONTROL}
+        {
+            "check",
+            "sample_frames",
+            "probe",
+            *(f"extract_features@{name}" for name in ("clip_vit_b32", "resnet152", "oracle")),
+            CONTROL,
+        }
         | REPORTING
         | stages("train", *STUDIED)
         | stages("evaluate", *STUDIED)
@@ -69,3 +76,29 @@ def test_a_fresh_clone_makes_the_same_bytes(first_run: Path, tmp_path: Path) -> 
     assert "metrics/clipsum.json" in tracked and "reports/table.md" in tracked
     assert (clone.folder / "reports" / "index.html").exists() and (clone.folder / "reports" / "costs.csv").exists()
     assert "identical" in clone.run("python", "-m", "stages.verify")
+
+
+@pytest.mark.parametrize(("key", "value"), [("count", "abc"), ("cuont", 8)])
+def test_a_slip_in_a_study_removes_nothing(first_run: Path, tmp_path: Path, key: str, value: object) -> None:
+    """DVC removes the outputs of a stage before the stage can refuse its parameters."""
+    project = Project.copied(first_run, tmp_path / "project")
+    project.edit(STUDY, set_value("frames", key, value=value))
+    done = subprocess.run(
+        ["dvc", "repro"], cwd=project.folder, env=project.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0 and f"frames.{key}" in done.stdout + done.stderr
+    assert (project.folder / "data" / "frames" / "summary.json").is_file()
+
+
+@pytest.mark.parametrize("dial", ["encoder", "more_encoders", "study"])
+def test_a_parameter_file_of_a_stranger_runs_no_command(first_run: Path, tmp_path: Path, dial: str) -> None:
+    """After a good run, too, when most stages are up to date."""
+    project = Project.copied(first_run, tmp_path / "project")
+    hostile = "clip_vit_b32; touch taken; echo $(touch taken) `touch taken` #"
+    project.edit("params.yaml", set_value(dial, value=[hostile] if dial == "more_encoders" else hostile))
+    done = subprocess.run(
+        ["dvc", "repro"], cwd=project.folder, env=project.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0 and hostile.partition(" ")[0] in done.stdout + done.stderr
+    assert not list(project.folder.rglob("taken"))
+    assert (project.folder / "models" / "clipsum").is_dir() and (project.folder / "reports" / "table.md").exists()

@@ -24,6 +24,7 @@ _NEUTRAL = (
     "resumable",
     "row_names",
     "scratch",
+    "text_files",
     "tracking",
     "tracking_store",
 )

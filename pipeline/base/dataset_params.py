@@ -43,6 +43,8 @@ class Videos(Block):
 
     folder: str
     archive_url: str
+    archive_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+    archive_max_gb: Rate
     youtube: bool
     max_height: Positive
     max_seconds: Rate

@@ -1,12 +1,20 @@
 """Files that are either whole or absent: written under a temporary name beside the target, then renamed."""
 
+import errno
 import json
 import os
 import re
+import secrets
+import shutil
+import socket
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from pipeline.base.text_files import parse_json, parse_object, read_text, text_lines
+
+_FULL = 1 << 24  # bytes: with less left, the disk is what made a writer fail
 
 # A list of numbers, an element a line, as `json.dumps` indents it. Text never holds a raw line break, so none is changed.
 _NUMBERS = re.compile(r"\[\n\s*(-?[0-9][-+.0-9eE]*(?:,\s*-?[0-9][-+.0-9eE]*)*)\n\s*\]")
@@ -16,15 +24,44 @@ _NUMBERS = re.compile(r"\[\n\s*(-?[0-9][-+.0-9eE]*(?:,\s*-?[0-9][-+.0-9eE]*)*)\n
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; rename it to `path` when the block ends well, remove it when it does not.
 
-    The temporary name keeps the suffix of `path`, because image, video and Parquet writers choose a format by it.
+    What has the name of `path` is on the disk, whole, whatever happens to the machine. The block may write a file or a folder.
+    The temporary name is hidden, so that `listed` never yields it; it is no other process's, on this host or another; and it
+    keeps the suffix of `path`, because image, video and Parquet writers choose a format by it. A full disk is an `OSError` that
+    says so, whatever the writer made of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = temporary_beside(path)
     try:
-        yield temporary
+        try:
+            yield temporary
+            _make_durable(temporary)
+        except Exception as error:
+            if shutil.disk_usage(path.parent).free < _FULL:
+                raise OSError(errno.ENOSPC, "the disk is full; make room and run this again", str(path)) from error
+            raise
+        if path.is_dir():  # no rename replaces one
+            shutil.rmtree(path)
         os.replace(temporary, path)
+        _make_durable_folder(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def temporary_beside(path: Path) -> Path:
+    """A hidden name in the folder of `path` that no other process takes."""
+    owner = f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(4)}"
+    return path.with_name(f".{path.stem[:64]}.{owner}.tmp{path.suffix}")
+
+
+def listed(folder: Path, pattern: str) -> list[Path]:
+    """Files and folders below `folder` that match `pattern`, sorted, without hidden ones: those are unfinished, or some program's
+    own.
+    """
+    found = folder.glob(pattern)
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -39,11 +76,11 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; a broken one is a `ValueError` that names it."""
+    """Read a JSON file that the pipeline wrote; a broken one is a `ValueError` that names it and says how to have it again."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: not valid JSON ({error}); delete the file and run its stage again") from error
+        return parse_json(read_text(path), where=str(path))
+    except ValueError as error:
+        raise ValueError(f"{error}; delete the file and run its stage again") from error
 
 
 def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -51,28 +88,37 @@ def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     write_text(path, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
 
 
-def read_json_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
+def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Objects with the number of their line, from 1; empty lines are skipped.
 
-    Anything that is not UTF-8, not JSON or not an object is a `ValueError` that names file and line.
+    Anything that is not UTF-8, not JSON or not an object is a `ValueError` that names file and line, and so is a key that is
+    given twice.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from error
-    rows = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}, line {number}: not valid JSON: {error}") from error
-        if not isinstance(value, dict):
-            raise ValueError(f"{path}, line {number}: expected an object, found {type(value).__name__}")
-        rows.append((number, value))
-    return rows
+    for number, line in text_lines(path):
+        if line.strip():
+            yield number, parse_object(line, where=f"{path}, line {number}")
 
 
 def _on_one_line(found: re.Match[str]) -> str:
     return f"[{', '.join(found[1].replace(',', ' ').split())}]"
+
+
+def _make_durable(path: Path) -> None:
+    """Wait until a file, or all that a folder holds, is on the disk."""
+    if not path.is_dir():
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+        return
+    for inside in path.iterdir():
+        _make_durable(inside)
+    _make_durable_folder(path)
+
+
+def _make_durable_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk; some file systems have no such call, and keep them safe themselves."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

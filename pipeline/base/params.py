@@ -25,6 +25,7 @@ from pipeline.base.dataset_params import (
     Share,
 )
 from pipeline.base.encoder_names import check_encoder_name, check_more_encoders
+from pipeline.base.files import listed
 from pipeline.base.paths import PARAMS, STUDIES
 
 B = TypeVar("B", bound=Block)
@@ -220,7 +221,7 @@ def load_study(name: str, folder: Path = Path()) -> Study:
 
 
 def study_names(folder: Path = Path()) -> list[str]:
-    return sorted(path.stem for path in (folder / STUDIES).glob("*.yaml"))
+    return [path.stem for path in listed(folder / STUDIES, "*.yaml")]
 
 
 def read_yaml(path: Path) -> Any:

@@ -1,10 +1,12 @@
 """A map over shards that can be killed anywhere and goes on from there.
 
-Each shard is written under a temporary name and renamed; its small JSON, written last, is the mark that it is done.
+Each shard is written under a temporary name and renamed; its mark, a small JSON with the size and sha256 of what was written,
+comes last. What is not as its mark says, or has an unreadable one, is made again.
 """
 
-import shutil
-from collections.abc import Callable, Sequence
+import json
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -14,7 +16,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipeline.base.files import read_json, replacing, write_json
+from pipeline.base.files import replacing, write_json
+from pipeline.base.processes import end_with_parent
+from pipeline.base.scratch import file_sha256, fingerprint, read_kept
 
 Work = Callable[[Sequence[Any], Path], dict[str, Any]]
 
@@ -42,34 +46,39 @@ def run_shards(
     shard's summary. Returns the summaries of all shards in order. Processes are spawned, not forked: FFmpeg and
     PyTorch hold threads and locks that do not survive a fork. With `forked` they come from the server of
     `start_server`, which has imported modules and done nothing else.
+
+    Shards of an earlier run are compared with their marks, last of all, so that a run that is killed and resumed many times
+    reads them once. One that has changed on the disk is told, and made again.
     """
-    todo = [shard for shard in shards if not _mark(folder, shard).exists()]
+    todo: list[Shard] = []
+    kept: list[Shard] = []
+    for shard in shards:
+        (kept if _is_done(shard, folder) else todo).append(shard)
     total = sum(len(shard.items) for shard in shards)
-    done = total - sum(len(shard.items) for shard in todo)
-    with tqdm(total=total, initial=done, unit=unit, desc=title, disable=None) as bar:
-        if workers == 1 or len(todo) == 1:
-            for shard in todo:
-                _run_one(work, shard, folder)
-                bar.update(len(shard.items))
-        elif todo:
-            with ProcessPoolExecutor(
-                min(workers, len(todo)), mp_context=get_context("forkserver" if forked else "spawn")
-            ) as pool:
-                pending: dict[Future[None], Shard] = {pool.submit(_run_one, work, shard, folder): shard for shard in todo}
-                while pending:
-                    finished, _ = wait(pending, return_when=FIRST_COMPLETED)
-                    for future in finished:
-                        shard = pending.pop(future)
-                        if (error := future.exception()) is not None:
-                            pool.shutdown(wait=True, cancel_futures=True)
-                            raise _explained(error, title, [shard, *pending.values()])
-                        bar.update(len(shard.items))
-    return [read_json(_mark(folder, shard)) for shard in shards]
+    with tqdm(total=total, initial=sum(len(shard.items) for shard in kept), unit=unit, desc=title, disable=None) as bar:
+        _run_all(work, todo, bar, folder=folder, workers=workers, title=title, forked=forked)
+        if damaged := [shard for shard in kept if not _is_intact(shard, folder)]:
+            bar.update(-sum(len(shard.items) for shard in damaged))
+            _run_all(work, damaged, bar, folder=folder, workers=workers, title=title, forked=forked)
+    return [_summary(shard, folder) for shard in shards]
 
 
 def all_done(shards: Sequence[Shard], folder: Path) -> bool:
-    """Whether `run_shards` would have nothing to do."""
-    return all(_mark(folder, shard).exists() for shard in shards)
+    """Whether `run_shards` would have nothing to do, if all is on the disk as it was written."""
+    return all(_is_done(shard, folder) for shard in shards)
+
+
+def kept_file(folder: Path, name: str, make: Callable[[Path], None]) -> Path:
+    """The file `name` of the scratch folder `folder`: as an earlier run left it, or else written by `make`."""
+
+    def work(_: Sequence[Any], path: Path) -> dict[str, Any]:
+        make(path)
+        return {}
+
+    shard = Shard(name, [])
+    if not (_is_done(shard, folder) and _is_intact(shard, folder)):
+        _run_one(work, shard, folder)
+    return folder / name
 
 
 def start_server(modules: Sequence[str]) -> None:
@@ -81,20 +90,93 @@ def start_server(modules: Sequence[str]) -> None:
     forkserver.ensure_running()
 
 
+def _run_all(work: Work, todo: Sequence[Shard], bar: Any, *, folder: Path, workers: int, title: str, forked: bool) -> None:
+    if workers == 1 or len(todo) == 1:
+        for shard in todo:
+            _run_one(work, shard, folder)
+            bar.update(len(shard.items))
+        return
+    if not todo:
+        return
+    context = get_context("forkserver" if forked else "spawn")
+    with ProcessPoolExecutor(min(workers, len(todo)), mp_context=context, initializer=end_with_parent) as pool:
+        pending: dict[Future[None], Shard] = {pool.submit(_run_one, work, shard, folder): shard for shard in todo}
+        while pending:
+            finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+            for future in finished:
+                shard = pending.pop(future)
+                if (error := future.exception()) is not None:
+                    pool.shutdown(wait=True, cancel_futures=True)
+                    raise _explained(error, title, [shard, *pending.values()])
+                bar.update(len(shard.items))
+
+
 def _run_one(work: Work, shard: Shard, folder: Path) -> None:
-    target = folder / shard.name
-    if target.is_dir():  # left by a kill between the rename and the mark
-        shutil.rmtree(target)
-    with replacing(target) as temporary:
-        if temporary.is_dir():  # left by a killed process that had this one's number
-            shutil.rmtree(temporary)
-        try:
-            summary = work(shard.items, temporary)
-        except BaseException:
-            if temporary.is_dir():
-                shutil.rmtree(temporary)
-            raise
-    write_json(_mark(folder, shard), summary)
+    with replacing(folder / shard.name) as temporary:
+        summary = work(shard.items, temporary)
+        files = {name: [path.stat().st_size, file_sha256(path)] for name, path in _files(temporary)}
+    mark = json.loads(json.dumps({"summary": summary, "files": files}))  # as it will be read
+    write_json(_mark(shard, folder), mark | {"sha256": fingerprint(mark)})
+
+
+def _is_done(shard: Shard, folder: Path) -> bool:
+    """Whether the shard has a mark, and files of the sizes that it says."""
+    mark = _read_mark(shard, folder)
+    if mark is None:
+        return False
+    sizes = {name: path.stat().st_size for name, path in _files(folder / shard.name)}
+    if sizes == {name: size for name, (size, _) in mark["files"].items()}:
+        return True
+    _give_up(shard, folder)
+    return False
+
+
+def _is_intact(shard: Shard, folder: Path) -> bool:
+    digests = {name: file_sha256(path) for name, path in _files(folder / shard.name)}
+    if digests == {name: sha256 for name, (_, sha256) in _known(shard, folder)["files"].items()}:
+        return True
+    _give_up(shard, folder)
+    return False
+
+
+def _give_up(shard: Shard, folder: Path) -> None:
+    """Remove the mark. The files go when the shard is made again."""
+    print(f"warning: {folder / shard.name} is not as it was written; it is made again. Is the disk all right?", flush=True)
+    _mark(shard, folder).unlink()
+    for _, path in _files(folder / shard.name):
+        # It may be in DVC's cache, too, under the same inode. DVC trusts what is read-only and looks at everything else.
+        path.chmod(path.stat().st_mode | stat.S_IWUSR)
+
+
+def _files(target: Path) -> Iterator[tuple[str, Path]]:
+    """Files of a shard with their names inside it; a shard that is one file, or missing, has the name of nothing."""
+    if target.is_dir():
+        yield from ((path.relative_to(target).as_posix(), path) for path in sorted(target.rglob("*")) if path.is_file())
+    elif target.is_file():
+        yield "", target
+
+
+def _summary(shard: Shard, folder: Path) -> dict[str, Any]:
+    summary: dict[str, Any] = _known(shard, folder)["summary"]
+    return summary
+
+
+def _known(shard: Shard, folder: Path) -> dict[str, Any]:
+    """The mark of a shard that is done."""
+    mark = _read_mark(shard, folder)
+    if mark is None:
+        raise OSError(f"{_mark(shard, folder)} has changed while it was in use; run this again. Is the disk all right?")
+    return mark
+
+
+def _read_mark(shard: Shard, folder: Path) -> dict[str, Any] | None:
+    """The mark, or, with a warning, None where it is not as it was written: it has a digest of its own."""
+    path = _mark(shard, folder)
+    mark: dict[str, Any] | None = read_kept(path, {"summary": dict, "files": dict, "sha256": str})
+    if mark is not None and mark.pop("sha256") != fingerprint(mark):
+        print(f"warning: {path} is not as it was written; {shard.name} is made again. Is the disk all right?", flush=True)
+        return None
+    return mark
 
 
 def _explained(error: BaseException, title: str, unfinished: Sequence[Shard]) -> BaseException:
@@ -110,5 +192,5 @@ def _explained(error: BaseException, title: str, unfinished: Sequence[Shard]) ->
     return explained
 
 
-def _mark(folder: Path, shard: Shard) -> Path:
+def _mark(shard: Shard, folder: Path) -> Path:
     return folder / f"{shard.name}.json"

@@ -4,21 +4,34 @@ A finished stage publishes its scratch folder as its output. Scratch hangs on `D
 temporary folders share it.
 """
 
+import errno
+import glob
 import hashlib
 import json
 import os
 import shutil
+import socket
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from pipeline.base.files import read_json, replacing, write_json
+
 _KEPT = ".kept"  # lies in a scratch folder that the project itself has finished
 _ABANDONED_SECONDS = 14 * 24 * 3600
 _UNFINISHED = ".unfinished"  # lies in a scratch folder until the block that works there has ended well
+_NO_LINKS = (
+    errno.EXDEV,
+    errno.EPERM,
+    errno.ENOTSUP,
+    errno.EMLINK,
+    errno.ENOSYS,
+)  # another file system, or one without hard links
 
 
 def fingerprint(*parts: Any) -> str:
@@ -32,6 +45,12 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def digests_of(folder: Path) -> dict[str, str]:
+    """sha256 of every file of a folder, by its path in it."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
+
+
 def scratch_root() -> Path:
     """The scratch folder of the project, shared by all of its processes."""
     return Path(os.environ.get("DVC_ROOT", ".")) / ".scratch"
@@ -42,11 +61,32 @@ def scratch_folder(stage: str, key: str) -> Iterator[Path]:
     """The folder where `stage` collects unfinished work under fingerprint `key`, held by one process at a time."""
     folder = scratch_root() / stage / key
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(_lock(folder)):
+    with _held(folder):
         folder.mkdir(exist_ok=True)
+        for stale in folder.glob(".*.tmp*"):  # of a process that was killed: nobody else works here
+            _remove(stale)
         (folder / _UNFINISHED).touch()
         yield folder
         (folder / _UNFINISHED).unlink(missing_ok=True)
+
+
+def read_kept(path: Path, keys: Mapping[str, type] | None = None) -> Any:
+    """What a JSON file that was kept for later holds; None where there is none, or, with a warning, where it cannot be read.
+
+    With `keys` it must be an object that has them, each with a value of the type given.
+    """
+    if not path.exists():
+        return None
+    try:
+        value = read_json(path)
+    except (ValueError, OSError) as error:
+        print(f"warning: {error}. It is made again. Is the disk all right?", flush=True)
+        return None
+    fits = isinstance(value, dict) and all(isinstance(value.get(key), expected) for key, expected in (keys or {}).items())
+    if keys is not None and not fits:
+        print(f"warning: {path} is not as it was written. It is made again. Is the disk all right?", flush=True)
+        return None
+    return value
 
 
 def publish(folder: Path, names: Sequence[str], out: Path) -> None:
@@ -61,15 +101,28 @@ def publish(folder: Path, names: Sequence[str], out: Path) -> None:
 def link_files(folder: Path, names: Sequence[str], out: Path) -> None:
     """Make `out` a folder with the files (or folders) `names` of `folder`.
 
-    They are hard-linked into a temporary folder that is renamed, so a kill in between loses nothing.
+    They are hard-linked, or copied where the file system cannot do that, into a temporary folder that is renamed, so a kill in
+    between loses nothing.
     """
-    temporary = out.with_name(f".{out.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    for name in names:
-        _link(folder / name, temporary / name)
-    shutil.rmtree(out, ignore_errors=True)
-    os.replace(temporary, out)
+    for stale in out.parent.glob(f".{glob.escape(out.stem[:64])}.*.tmp{out.suffix}"):
+        _remove(stale)
+    with replacing(out) as temporary:
+        temporary.mkdir()
+        for name in names:
+            if (folder / name).is_dir():
+                shutil.copytree(folder / name, temporary / name, copy_function=link_or_copy)
+            else:
+                link_or_copy(folder / name, temporary / name)
+
+
+def link_or_copy(source: Path | str, target: Path | str) -> None:
+    """A hard link, or a copy where there can be none."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copyfile(source, target)
 
 
 def keep_only(folder: Path) -> None:
@@ -108,8 +161,27 @@ def _lock(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.lock")
 
 
-def _link(source: Path, target: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, target, copy_function=os.link)
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; who has to wait is told for whom."""
+    lock, owner = FileLock(_lock(folder)), folder.with_name(f"{folder.name}.owner")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        told = read_kept(owner, {"pid": int, "host": str, "command": str})
+        whom = f"process {told['pid']} on {told['host']} ({told['command']})" if told else "another process"
+        print(f"{folder.parent.name}: {whom} works on the same; waiting until it has ended", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        write_json(owner, {"pid": os.getpid(), "host": socket.gethostname(), "command": " ".join(sys.argv)})
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
     else:
-        os.link(source, target)
+        path.unlink(missing_ok=True)

@@ -1,5 +1,7 @@
 """Pages and texts from Jinja templates, all rendered by one environment. Whatever a template is given is escaped in HTML."""
 
+import base64
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -18,3 +20,11 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template(template).render(**values)
+
+
+def inline_script(path: Path) -> dict[str, str]:
+    """A file as `script`, to stand between its tags, and as `script_hash`, by which a page's policy allows it and no other."""
+    from markupsafe import Markup
+
+    script = path.read_text(encoding="utf-8")
+    return {"script": Markup(script), "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}

@@ -19,6 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 from typing import Any, Self
 
 from pipeline.base.tracking_store import Tracker
@@ -103,8 +104,10 @@ class RowRun(Run):
 
     def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
         if self.monitor is not None:
-            self.monitor.finish()
-            self.tracker.attempt(lambda _: self._last_sample())
+            # It waits for the store, which may have been given up: nobody waits for it then.
+            stopping = Thread(target=self.monitor.finish, daemon=True)
+            stopping.start()
+            self.tracker.attempt(lambda _: self._last_sample(stopping))
         super().__exit__(kind, *details)
 
     def dataset(self, *, name: str, path: Path, digest: str, context: str) -> None:
@@ -138,8 +141,9 @@ class RowRun(Run):
         monitor.start()
         return monitor
 
-    def _last_sample(self) -> None:
+    def _last_sample(self, stopping: Thread) -> None:
         """One more sample at the end, so that a run shorter than the sampling interval has one too."""
+        stopping.join()
         for part in self.monitor.monitors:
             part.clear_metrics()
         self.monitor.collect_metrics()

@@ -7,6 +7,7 @@ Only an explicit client is used, so MLflow's global state (its tracking URI, its
 import os
 import re
 import sqlite3
+import time
 import warnings
 from collections.abc import Callable
 from contextlib import closing, nullcontext
@@ -16,11 +17,17 @@ from typing import Any, TypeVar
 
 from filelock import FileLock
 
+from pipeline.base.bounded import bounded
 from pipeline.base.files import replacing
 
 T = TypeVar("T")
 
 LOCK_SECONDS = 60.0
+# How long a caller waits at most. A server that goes on sending a byte a second is stopped by nothing else: MLflow's own limits
+# are for the time between two bytes.
+OPENING_SECONDS = LOCK_SECONDS + 30.0  # the wait for the lock, and a fresh database gets its tables
+ACTION_SECONDS = 30.0
+SLOW_SECONDS = 120.0  # of one process in all, counted is what an action takes beyond its first second
 # A training must not wait for a tracker: MLflow's own defaults are 120 s a request, seven retries. Its log is silenced
 # because `Tracker` reports a failure once, with its reason. A user's values win.
 _DEFAULTS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "4", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_LOGGING_LEVEL": "CRITICAL"}
@@ -28,13 +35,17 @@ _FORCED = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 
 class Tracker:
-    """An experiment in MLflow until the first failure, nothing after it. Opened at the first attempt; threads take turns."""
+    """An experiment in MLflow until the first failure, nothing after it. Opened at the first attempt; threads take turns.
+
+    What it does happens in threads of its own, so that a store which neither answers nor fails is given up, too.
+    """
 
     def __init__(self, study: str) -> None:
         self.experiment_id = ""
         self._study = study
         self._client: Any = None
         self._failed = False
+        self._slow_seconds = 0.0
         self._lock = Lock()
 
     def attempt(self, action: Callable[[Any], T]) -> T | None:
@@ -44,8 +55,8 @@ class Tracker:
                 return None
             try:
                 if self._client is None:
-                    self._client, self.experiment_id = open_store(self._study)
-                return action(self._client)
+                    self._client, self.experiment_id = self._bounded(lambda: open_store(self._study), OPENING_SECONDS)
+                return self._bounded(lambda: action(self._client), ACTION_SECONDS)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with a tracker must not stop a training
                 self._failed = True
                 reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -53,6 +64,14 @@ class Tracker:
                 message = f"MLflow tracking is off from here on ({reason}). Results do not depend on it."
                 warnings.warn(message, RuntimeWarning, stacklevel=3)
                 return None
+
+    def _bounded(self, work: Callable[[], T], seconds: float) -> T:
+        """What `work` gives, within `seconds` and what is left of `SLOW_SECONDS`."""
+        start = time.monotonic()
+        try:
+            return bounded(work, min(seconds, SLOW_SECONDS - self._slow_seconds))
+        finally:
+            self._slow_seconds += max(0.0, time.monotonic() - start - 1.0)
 
 
 def open_store(study: str) -> tuple[Any, str]:

@@ -3,13 +3,13 @@
 `{"database": {video_id: {"duration", "subset", "recipe_type", "annotations": [{"segment", "id", "sentence"}], "video_url"}}}`
 """
 
-import csv
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.files import read_json
-from pipeline.corpus.table import check_video_id
+from pipeline.base.text_files import csv_rows, is_writable, parse_json, read_text
+from pipeline.corpus.table import check_video_id, shown
 
 SUBSETS = {"training": "train", "validation": "validation", "testing": "test"}
 
@@ -43,7 +43,7 @@ def read_annotations(path: Path, *, recipes: Path | None) -> list[Annotation | M
     keeps its number. Raises `ValueError` if the file as a whole is not an annotation file.
     """
     names = None if recipes is None else _read_recipe_names(recipes)
-    content = read_json(path)
+    content = parse_json(read_text(path), where=str(path))
     database = content.get("database") if isinstance(content, dict) else None
     if not isinstance(database, dict):
         raise ValueError(f"{path}: no object under the key 'database'; this is not a YouCook2 annotation file")
@@ -54,33 +54,33 @@ def read_annotations(path: Path, *, recipes: Path | None) -> list[Annotation | M
         except ValueError as error:
             subset = entry.get("subset") if isinstance(entry, dict) else None
             split = SUBSETS.get(subset, "train") if isinstance(subset, str) else "train"
-            read.append(Malformed(video_id, split, f"annotation: {error}"))
+            read.append(Malformed(_writable(video_id), split, _writable(f"annotation: {error}")))
     return read
 
 
 def _read_recipe_names(path: Path) -> dict[str, str]:
     names: dict[str, str] = {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        for line, row in enumerate(csv.reader(stream), start=1):
-            if not row:
-                continue
-            if len(row) != 2 or not row[0].strip().isdigit():
-                raise ValueError(f"{path}: line {line}: expected a number and a name, got {row}")
-            names[row[0].strip()] = row[1].strip()
+    for line, row in csv_rows(path):
+        if len(row) != 2 or not row[0].strip().isdigit():
+            raise ValueError(f"{path}, line {line}: expected a number and a name, got {shown(row)}")
+        number = row[0].strip()
+        if number in names:
+            raise ValueError(f"{path}, line {line}: the number {number} is given twice; keep one line")
+        names[number] = row[1].strip()
     return names
 
 
 def _read_entry(video_id: str, entry: Any, names: dict[str, str] | None) -> Annotation:
     where = f"database.{video_id}"
     if not isinstance(entry, dict):
-        raise ValueError(f"{where}: expected an object, got {entry!r}")
+        raise ValueError(f"{where}: expected an object, got {shown(entry)}")
     check_video_id(video_id.lstrip("-"), where=where)  # YouTube ids may start with "-"
     subset = _field(entry, "subset", str, where)
     if subset not in SUBSETS:
-        raise ValueError(f"{where}.subset: {subset!r} is none of {', '.join(SUBSETS)}")
+        raise ValueError(f"{where}.subset: {shown(subset)} is none of {', '.join(SUBSETS)}")
     number = _field(entry, "recipe_type", str, where)
     if names is not None and number not in names:
-        raise ValueError(f"{where}.recipe_type: {number!r} is not in the table of recipe names")
+        raise ValueError(f"{where}.recipe_type: {shown(number)} is not in the table of recipe names")
     duration = _seconds(_field(entry, "duration", object, where), f"{where}.duration")
     unlabelled = subset == "testing" and "annotations" not in entry  # YouCook2 keeps these back
     steps = [] if unlabelled else _field(entry, "annotations", list, where)
@@ -100,10 +100,10 @@ def _read_entry(video_id: str, entry: Any, names: dict[str, str] | None) -> Anno
 
 def _read_step(step: Any, where: str) -> tuple[int, tuple[float, float], str]:
     if not isinstance(step, dict):
-        raise ValueError(f"{where}: expected an object, got {step!r}")
+        raise ValueError(f"{where}: expected an object, got {shown(step)}")
     segment = _field(step, "segment", list, where)
     if len(segment) != 2:
-        raise ValueError(f"{where}.segment: expected [start, end], got {segment}")
+        raise ValueError(f"{where}.segment: expected [start, end], got {shown(segment)}")
     start, end = (_seconds(value, f"{where}.segment") for value in segment)
     if end < start:
         raise ValueError(f"{where}.segment: ends at {end} s, before it starts at {start} s")
@@ -117,11 +117,17 @@ def _field(entry: dict[str, Any], key: str, kind: type, where: str) -> Any:
     if key not in entry:
         raise ValueError(f"{where}: the key {key!r} is missing")
     if not isinstance(entry[key], kind) or isinstance(entry[key], bool):
-        raise ValueError(f"{where}.{key}: expected {kind.__name__}, got {entry[key]!r}")
+        raise ValueError(f"{where}.{key}: expected {kind.__name__}, got {shown(entry[key])}")
+    if isinstance(entry[key], str) and not is_writable(entry[key]):
+        raise ValueError(f"{where}.{key}: has half a character, such as \\ud800 with no other half after it")
     return entry[key]
 
 
 def _seconds(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise ValueError(f"{where}: expected seconds, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
+        raise ValueError(f"{where}: expected seconds, got {shown(value)}")
     return float(value)
+
+
+def _writable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

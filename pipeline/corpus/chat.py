@@ -1,40 +1,30 @@
 """Reference summaries from a chat model behind any OpenAI-compatible endpoint.
 
 Every answer is kept under a hash of what was asked, so a killed run never pays twice. The key comes only from the environment
-and is never written to a file.
+and is never written to a file, not even where an endpoint says it.
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from pipeline.base.dataset_params import Chat
-from pipeline.base.files import read_json, write_json
-from pipeline.base.scratch import fingerprint
+from pipeline.base.files import write_json
+from pipeline.base.scratch import fingerprint, read_kept
+from pipeline.base.text_files import is_writable
+from pipeline.corpus.answers import SHORTEST_KEY, Answer, read_answer, scrubbed
 from pipeline.corpus.summaries import is_correction, read_lines, source_sha256, write_lines
 from pipeline.corpus.table import join_steps
 
+if TYPE_CHECKING:
+    from pipeline.corpus.endpoint import Endpoint
+
 KEY = "OPENAI_API_KEY"
 _TOKENS_PER_WORD = 1.4  # of English text, roughly; used only for the estimate
-_MILLION = 1e6
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the endpoint said, and the tokens it charged. `problem` says why the text cannot be used."""
-
-    text: str
-    tokens_in: int
-    tokens_out: int
-    problem: str = ""
-
-    def cost(self, settings: Chat) -> float:
-        return (self.tokens_in * settings.price_in + self.tokens_out * settings.price_out) / _MILLION
 
 
 def generate_summaries(steps: Mapping[str, Sequence[str]], path: Path, *, settings: Chat, cache: Path) -> dict[str, str]:
@@ -42,7 +32,7 @@ def generate_summaries(steps: Mapping[str, Sequence[str]], path: Path, *, settin
 
     Corrections in `path` are kept, and so are lines that answer the same question (steps, prompt, model and settings). Each line
     names its question, so the file alone is enough to avoid paying twice. Prints an estimate first. Raises `ValueError` when it
-    exceeds `max_cost` or the key is missing, `RuntimeError` when the endpoint refuses the key.
+    exceeds `max_cost` or the key is missing, `RuntimeError` when the endpoint refuses the key or names another address.
     """
     lines = read_lines(path) if path.exists() else {}
     corrected = {video_id for video_id, line in lines.items() if is_correction(line)}
@@ -55,14 +45,14 @@ def generate_summaries(steps: Mapping[str, Sequence[str]], path: Path, *, settin
                 f"{path}: the steps of {video_id} have changed since its summary was corrected; the correction is kept: check it"
             )
     files = {video_id: cache / f"{keys[video_id]}.json" for video_id in asked}
-    todo = [video_id for video_id, file in files.items() if not file.exists()]
+    todo = [video_id for video_id, file in files.items() if _kept_answer(file) is None]
     _announce([steps[video_id] for video_id in todo], len(steps), len(corrected & steps.keys()), settings)
     failed = _ask_all({video_id: steps[video_id] for video_id in todo}, files, settings) if todo else {}
-    answers = {video_id: Answer(**read_json(file)) for video_id, file in files.items() if file.exists()}
+    answers = {video_id: answer for video_id, file in files.items() if (answer := _kept_answer(file)) is not None}
     failed |= {video_id: answer.problem for video_id, answer in answers.items() if answer.problem}
     for video_id in asked:
         if video_id not in failed:
-            text = answers[video_id].text
+            text = scrubbed(answers[video_id].text, os.environ.get(KEY, ""))
             source = source_sha256(steps[video_id])
             lines[video_id] = {
                 "video_id": video_id, "summary": text, "generated": text, "source_sha256": source, "model": settings.model,
@@ -96,19 +86,21 @@ def _announce(todo: Sequence[Sequence[str]], total: int, corrected: int, setting
 
 
 def _ask_all(steps: Mapping[str, Sequence[str]], files: Mapping[str, Path], settings: Chat) -> dict[str, str]:
-    from openai import AuthenticationError, OpenAI, PermissionDeniedError
-
-    if not os.environ.get(KEY):
+    key = os.environ.get(KEY, "")
+    if not key:
         raise ValueError(
-            f"set {KEY} in the environment (any text for an endpoint without keys) to have summaries written by {settings.model}"
+            f"set {KEY} in the environment (for an endpoint without keys any word of fewer than {SHORTEST_KEY} letters) to have "
+            f"summaries written by {settings.model}"
         )
-    client = OpenAI(
-        base_url=settings.base_url, api_key=os.environ[KEY], max_retries=settings.retries, timeout=settings.timeout_seconds
-    )
+    from openai import AuthenticationError, PermissionDeniedError
+
+    from pipeline.corpus.endpoint import Endpoint, Redirected
+
+    endpoint = Endpoint(settings, key)
     failed: dict[str, str] = {}
     spent = Answer("", 0, 0)
     with ThreadPoolExecutor(settings.concurrency) as pool, tqdm(total=len(steps), unit="video", desc="ask", disable=None) as bar:
-        pending = {pool.submit(_ask, client, text, files[video_id], settings): video_id for video_id, text in steps.items()}
+        pending = {pool.submit(_ask, endpoint, text, files[video_id], settings): video_id for video_id, text in steps.items()}
         for done in as_completed(pending):
             try:
                 answer = done.result()
@@ -118,11 +110,17 @@ def _ask_all(steps: Mapping[str, Sequence[str]], files: Mapping[str, Path], sett
             except (AuthenticationError, PermissionDeniedError) as error:
                 pool.shutdown(cancel_futures=True)
                 raise RuntimeError(f"{settings.base_url} refuses the key in {KEY} ({type(error).__name__})") from None
+            except Redirected as error:
+                pool.shutdown(cancel_futures=True)
+                place = scrubbed(str(error), key)[:200]
+                raise RuntimeError(
+                    f"{settings.base_url} sends requests on to {place}; set dataset.chat.base_url to where the endpoint is"
+                ) from None
             except KeyboardInterrupt:
                 pool.shutdown(cancel_futures=True)  # requests under way are paid for and finish; no new one starts
                 raise
             except Exception as error:  # noqa: BLE001 - whatever makes a request fail is that video's reason
-                failed[pending[done]] = f"{type(error).__name__}: {str(error)[:200]}"
+                failed[pending[done]] = _reason(error, key)
             bar.set_postfix(cost=f"{spent.cost(settings):.3f}")
             bar.update()
     print(
@@ -131,18 +129,24 @@ def _ask_all(steps: Mapping[str, Sequence[str]], files: Mapping[str, Path], sett
     return failed
 
 
-def _ask(client: Any, steps: Sequence[str], file: Path, settings: Chat) -> Answer:
-    response = client.chat.completions.create(
-        model=settings.model,
-        messages=[{"role": "user", "content": settings.prompt.replace("{steps}", join_steps(steps))}],
-        temperature=settings.temperature,
-        max_tokens=settings.max_tokens,
-    )
-    choice, usage = response.choices[0], response.usage
-    text = " ".join((choice.message.content or "").split())
-    cut = choice.finish_reason == "length"
-    problem = "the answer was cut at max_tokens: raise dataset.chat.max_tokens" if cut else "" if text else "the answer is empty"
-    answer = Answer(text, usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0, problem)
-    if text or cut:  # an answer that was cut would be cut again; an empty one may be worth another try
+def _ask(endpoint: "Endpoint", steps: Sequence[str], file: Path, settings: Chat) -> Answer:
+    completion = endpoint.ask(settings.prompt.replace("{steps}", join_steps(steps)))
+    answer, final = read_answer(completion, key=os.environ.get(KEY, ""))
+    if final:  # an answer that was cut would be cut again; an empty one may be worth another try
         write_json(file, vars(answer))
     return answer
+
+
+def _kept_answer(file: Path) -> Answer | None:
+    """An answer of an earlier run; None, with a warning, where the file is damaged, so that the question is asked again."""
+    keys: dict[str, type] = {"text": str, "tokens_in": int, "tokens_out": int, "problem": str}
+    kept = read_kept(file, keys)
+    if kept is None or not is_writable(kept["text"] + kept["problem"]):
+        return None
+    return Answer(**{key: kept[key] for key in keys})
+
+
+def _reason(error: Exception, key: str) -> str:
+    """The client's own words for a broken connection say nothing; what caused it does."""
+    words = " ".join(f"{error} {error.__cause__ or ''}".encode("utf-8", "replace").decode().split())
+    return f"{type(error).__name__}: {scrubbed(words, key)[:200]}"

@@ -1,30 +1,33 @@
-"""Files from the web, resumed, retried and checked; and members of archives, never written outside their folder."""
+"""Files from the web, resumed, retried and checked, from peers that may be slow or endless."""
 
-import gzip
 import os
 import random
-import shutil
-import tarfile
+import re
 import time
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 from tqdm import tqdm
 
-from pipeline.base.files import read_json, replacing, write_json
-from pipeline.base.scratch import file_sha256
+from pipeline.base.bounded import bounded
+from pipeline.base.files import write_json
+from pipeline.base.scratch import file_sha256, read_kept
 
 if TYPE_CHECKING:
     import requests
 
 _CHUNK = 1 << 18
+_BATCH = 1 << 22  # bytes at most that are taken before they are written, and seconds
+_BATCH_SECONDS = 1.0
+_MOST_REDIRECTS = 5
 _PATIENCE = (408, 425, 429, 500, 502, 503, 504)  # worth another try
 _LONGEST_PAUSE = 120.0
+_COUNT = re.compile(r"[0-9]{1,18}")
 
 
 class FetchError(RuntimeError):
@@ -42,26 +45,35 @@ def fetch_file(
     path: Path,
     *,
     title: str,
-    sha256: str | None = None,
+    max_bytes: float,
+    sha256: str = "",
     timeout_seconds: float = 30.0,
     attempts: int = 5,
     pause_seconds: float = 2.0,
-) -> None:
-    """Bring `url` (http or https) to `path`, resuming where a killed or broken try stopped.
+    lowest_rate: float = 1000.0,
+    rate_seconds: float = 60.0,
+) -> str:
+    """Bring `url` (http or https) to `path`, resuming where a killed or broken try stopped; returns its sha256.
 
-    Connection errors, stalls longer than `timeout_seconds`, bodies cut short, 429 and 5xx are retried with growing pauses
-    (`Retry-After` is honoured); other refusals are not. Raises `FetchError` naming the url; a file with another sha256 is
-    removed. A file that is already there, with the right sha256 if one is given, is not fetched again.
+    Connection errors, stalls longer than `timeout_seconds`, bodies cut short or slower than `lowest_rate` bytes a second for
+    `rate_seconds`, 429 and 5xx are retried with growing pauses (`Retry-After` is honoured); other refusals are not. The bytes
+    are kept as they come, never decompressed. Raises `FetchError` naming the url; a file with another sha256, or above
+    `max_bytes`, is removed. A file that is already there is not fetched again; with another sha256 than the one given, it is
+    a `FetchError` that names it, and it stays.
     """
     if not url.startswith(("http://", "https://")):
         raise FetchError(f"{url!r}: not an http or https address")
-    if path.exists() and (sha256 is None or file_sha256(path) == sha256):
-        return
+    if path.exists():
+        found = file_sha256(path)
+        if sha256 and found != sha256:
+            raise FetchError(f"{path}: sha256 is {found}, expected {sha256}; delete it to fetch it again")
+        return found
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
+    pace = partial(_Pace, lowest_rate, rate_seconds)
     for attempt in range(1, attempts + 1):
         try:
-            _fetch(url, part, title=title, timeout_seconds=timeout_seconds)
+            _fetch(url, part, _Limits(title, max_bytes, timeout_seconds, pace()))
             break
         except _TryAgain as error:
             if attempt == attempts:
@@ -69,98 +81,71 @@ def fetch_file(
             pause = error.after if error.after is not None else pause_seconds * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
             time.sleep(min(pause, _LONGEST_PAUSE))
     found = file_sha256(part)
-    if sha256 is not None and found != sha256:
+    if sha256 and found != sha256:
         part.unlink()
         raise FetchError(f"{url}: sha256 is {found}, expected {sha256}; the file was removed")
     os.replace(part, path)
     _note(part).unlink(missing_ok=True)
+    return found
 
 
-def extract_member(archive: Path, wanted: str, out: Path) -> None:
-    """Write the member whose base name is `wanted` to `out`. A damaged archive or missing member is a `FetchError` naming it."""
-    found = extract_members(
-        archive, out.parent, accept=lambda name: out.name if PurePosixPath(name).name == wanted else None, replace=True
-    )
-    if not found:
-        raise FetchError(f"{archive}: has no member {wanted}")
+class _Pace:
+    """The mean rate of a try, looked at once in so many seconds."""
+
+    def __init__(self, lowest_rate: float, seconds: float) -> None:
+        self._lowest_rate, self._seconds = lowest_rate, seconds
+        self._start, self._size = time.monotonic(), 0
+
+    def add(self, size: int) -> None:
+        self._size += size
+        taken = time.monotonic() - self._start
+        if taken < self._seconds:
+            return
+        if self._size < self._lowest_rate * taken:
+            raise _TryAgain(f"slower than {self._lowest_rate:.0f} bytes a second")
+        self._start, self._size = time.monotonic(), 0
 
 
-def extract_members(archive: Path, out: Path, *, accept: Callable[[str], str | None], replace: bool = False) -> list[Path]:
-    """Write members of a tar or zip archive into the folder `out`, each whole or not at all; returns their paths.
-
-    `accept` maps a member's name to a file name in `out`, or to None. Links and folders are left out, and only the last part
-    of the file name counts, so nothing lands outside `out`. Files that are already there are kept unless `replace`. If the
-    archive is cut short, the members before that place are kept; if its checksum is wrong, none can be trusted.
-    """
-    written, fresh = [], []
-    try:
-        for name, open_member in _members(archive):
-            target = accept(name)
-            if target is None:
-                continue
-            path = out / PurePosixPath(target).name
-            if replace or not path.exists():
-                with replacing(path) as temporary, open_member() as source, temporary.open("wb") as stream:
-                    shutil.copyfileobj(source, stream, _CHUNK)
-                fresh.append(path)
-            written.append(path)
-    except (gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-        if isinstance(error, gzip.BadGzipFile | zlib.error):
-            for path in fresh:
-                path.unlink()
-        raise FetchError(f"{archive}: damaged or cut short ({error}); delete it to fetch it again") from error
-    return written
+@dataclass(frozen=True)
+class _Limits:
+    title: str
+    max_bytes: float
+    timeout_seconds: float
+    pace: _Pace
 
 
-def _members(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as zipped:
-            for info in zipped.infolist():
-                if not info.is_dir():
-                    yield info.filename, partial(zipped.open, info)
-        return
-    with tarfile.open(archive) as tarred:
-        for member in tarred:
-            if member.isreg():
-                yield member.name, partial(_open, tarred, member)
-        while tarred.fileobj is not None and tarred.fileobj.read(_CHUNK):
-            pass  # gzip's checksum is at the very end, after the end of the tar
-
-
-def _open(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
-    stream = archive.extractfile(member)
-    assert stream is not None, "regular files have content"
-    return stream
-
-
-def _fetch(url: str, part: Path, *, title: str, timeout_seconds: float) -> None:
+def _fetch(url: str, part: Path, limits: _Limits) -> None:
     import requests
     from urllib3.exceptions import HTTPError
 
     start = part.stat().st_size if part.exists() else 0
-    validator = read_json(_note(part)).get("validator", "") if _note(part).exists() else ""
+    validator = (read_kept(_note(part), {"validator": str}) or {"validator": ""})["validator"]
     headers = {"Accept-Encoding": "identity"}
     if start and validator:  # without one there is no telling whether the rest belongs to the same file
         headers |= {"Range": f"bytes={start}-", "If-Range": validator}
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=timeout_seconds) as response:
+        opening = partial(_open, url, headers, limits.timeout_seconds)
+        with bounded(
+            opening, 4 * limits.timeout_seconds
+        ) as response:  # names, connections, redirects: each has a limit of its own
             if response.status_code == 416:
                 if response.headers.get("Content-Range") == f"bytes */{start}":
                     return  # all of it was there: killed between the last byte and the renaming
-                part.unlink()  # the file has become shorter: start over
+                part.unlink(missing_ok=True)  # the file has become shorter: start over
                 raise _TryAgain("the partial file does not fit the server's", after=0.0)
             _check_status(url, response)
             if response.status_code != 206:
                 start = 0
                 write_json(_note(part), {"url": url, "validator": _validator(response)})
+            elif not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+                part.unlink(missing_ok=True)
+                raise _TryAgain("another part of the file came than was asked for", after=0.0)
             expected = _expected(response, start)
-            with (
-                part.open("ab" if start else "wb") as stream,
-                _progress(title, done=start, total=expected) as bar,
-            ):
-                for chunk in response.iter_content(_CHUNK):
-                    stream.write(chunk)
-                    bar.update(len(chunk))
+            if expected is not None and expected > limits.max_bytes:
+                raise FetchError(f"{url}: has {expected} bytes, more than the {limits.max_bytes:.0f} that it may have")
+            _receive(url, response, part, start, expected, limits)
+    except TimeoutError as error:
+        raise _TryAgain("no answer in time") from error
     except (requests.RequestException, HTTPError) as error:
         raise _TryAgain(_reason(error)) from error
     size = part.stat().st_size
@@ -168,18 +153,74 @@ def _fetch(url: str, part: Path, *, title: str, timeout_seconds: float) -> None:
         raise _TryAgain(f"cut short at {size} of {expected} bytes")
 
 
+def _open(url: str, headers: dict[str, str], timeout_seconds: float) -> "requests.Response":
+    """The response, after redirects, its body not yet read. `requests` by itself would read the body of a redirect, too."""
+    import requests
+
+    place = url
+    with requests.Session() as session:
+        for _ in range(_MOST_REDIRECTS + 1):
+            request = session.prepare_request(requests.Request("GET", place, headers=headers))
+            surroundings: Any = session.merge_environment_settings(place, {}, True, None, None)
+            response = session.get_adapter(place).send(request, timeout=timeout_seconds, **surroundings)
+            if not response.is_redirect:
+                return response
+            response.close()
+            place = urljoin(place, response.headers["Location"])
+            if not place.startswith(("http://", "https://")):
+                raise FetchError(f"{url}: sends us on to {place[:200]!r}, which is not an http or https address")
+    raise FetchError(f"{url}: sends us on more than {_MOST_REDIRECTS} times")
+
+
+def _receive(url: str, response: "requests.Response", part: Path, start: int, expected: int | None, limits: _Limits) -> None:
+    """Write the body to `part` from `start` on, in batches, so that neither silence nor single bytes hold it up for long."""
+    most, size, ended = min(limits.max_bytes, expected or limits.max_bytes), start, False
+    with part.open("ab" if start else "wb") as stream, _progress(limits.title, done=start, total=expected) as bar:
+        while not ended:
+            chunks: list[bytes] = []
+            try:
+                # The response's own limit, for the time between two bytes, comes first.
+                ended = bounded(partial(_read_batch, response.raw, chunks), limits.timeout_seconds + 2 * _BATCH_SECONDS)
+            except TimeoutError:
+                response.raw.shutdown()  # ends the thread that was left behind
+                raise
+            finally:
+                batch = b"".join(tuple(chunks))
+                size += len(batch)
+                if size <= most:
+                    stream.write(batch)
+                    stream.flush()
+                    bar.update(len(batch))
+            if size > most:
+                part.unlink()
+                raise FetchError(f"{url}: sends more than the {most:.0f} bytes that it may have; the part was removed")
+            limits.pace.add(len(batch))
+
+
+def _read_batch(raw: Any, chunks: list[bytes]) -> bool:
+    """Append what comes in a second, but not much more than `_BATCH` bytes, undecoded. Whether that was the end of it."""
+    start, size = time.monotonic(), 0
+    while size < _BATCH and time.monotonic() - start < _BATCH_SECONDS:
+        chunk = raw.read1(_CHUNK, decode_content=False)  # what is there; `read` would wait for a whole chunk
+        if not chunk:
+            return True
+        chunks.append(chunk)
+        size += len(chunk)
+    return False
+
+
 def _check_status(url: str, response: "requests.Response") -> None:
     status = response.status_code
     if status in _PATIENCE:
         after = response.headers.get("Retry-After", "")
-        raise _TryAgain(f"HTTP {status}", after=float(after) if after.isdigit() else None)
+        raise _TryAgain(f"HTTP {status}", after=float(after) if _COUNT.fullmatch(after) else None)
     if status >= 400:
-        raise FetchError(f"{url}: HTTP {status} {response.reason}")
+        raise FetchError(f"{url}: HTTP {status} {str(response.reason)[:80]}")
 
 
 def _expected(response: "requests.Response", start: int) -> int | None:
     length = response.headers.get("Content-Length", "")
-    return start + int(length) if length.isdigit() else None
+    return start + int(length) if _COUNT.fullmatch(length) else None
 
 
 def _validator(response: "requests.Response") -> str:
@@ -196,7 +237,7 @@ def _progress(title: str, *, done: int, total: int | None) -> Iterator[Any]:
 def _reason(error: Exception) -> str:
     import requests
 
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout | TimeoutError):
         return "no answer in time"
     return f"{type(error).__name__}: {str(error)[:120]}"
 

@@ -11,7 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from pipeline.base.files import read_json_lines
-from pipeline.corpus.table import Video, join_steps
+from pipeline.base.text_files import text_lines
+from pipeline.corpus.table import Video, join_steps, shown
 
 
 def entities_in(text: str, names: Iterable[str]) -> set[str]:
@@ -38,9 +39,9 @@ def add_entities(videos: Sequence[Video], path: str) -> list[Video]:
     if not path:
         return list(videos)
     file = Path(path)
-    if not file.is_file() or file.suffix not in (".txt", ".jsonl"):
+    if not file.is_file() or file.suffix.lower() not in (".txt", ".jsonl"):
         raise ValueError(f"dataset.entities: {file} is no file that ends in .txt or .jsonl; leave it empty if nobody knows them")
-    if file.suffix == ".txt":
+    if file.suffix.lower() == ".txt":
         names = read_word_list(file)
         return [replace(video, entities=_mentioned(video, names)) for video in videos]
     listed = _read_listed(file)
@@ -54,7 +55,7 @@ def add_entities(videos: Sequence[Video], path: str) -> list[Video]:
 
 def read_word_list(path: Path) -> list[str]:
     """Words and phrases in lower case, each once."""
-    lines = (line.partition("#")[0].strip().lower() for line in path.read_text(encoding="utf-8").splitlines())
+    lines = (line.partition("#")[0].strip().lower() for _, line in text_lines(path))
     names = list(dict.fromkeys(line for line in lines if line))
     if not names:
         raise ValueError(f"{path}: no words in it; write one a line")
@@ -72,6 +73,8 @@ def _read_listed(path: Path) -> Mapping[str, tuple[str, ...]]:
         video, names = row.get("video_id"), row.get("entities")
         if not isinstance(video, str) or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError(f'{path}, line {line}: expected {{"video_id": "...", "entities": ["...", ...]}}')
+        if video in listed:
+            raise ValueError(f"{path}, line {line}: video id {shown(video)} occurs twice; keep one line")
         listed[video] = tuple(dict.fromkeys(name.strip().lower() for name in names if name.strip()))
     return listed
 

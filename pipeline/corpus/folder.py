@@ -4,118 +4,179 @@ Required columns are `video_id` and `file` (relative to the folder of videos). O
 `transcript`, `summary`.
 """
 
-import csv
 import hashlib
-from collections.abc import Iterator
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
+from unicodedata import normalize
 
 from pipeline.base.dataset_params import FolderDataset
-from pipeline.base.files import read_json_lines
+from pipeline.base.files import listed, read_json_lines
+from pipeline.base.text_files import csv_rows
 from pipeline.corpus.entities import add_entities
-from pipeline.corpus.table import SPLITS, Video, check_video_id
+from pipeline.corpus.table import LONGEST_TEXT, SPLITS, Video, check_video_id, shown
 
 REQUIRED = ("video_id", "file")
 OPTIONAL = ("split", "recipe", "steps", "transcript", "summary")
 _COLUMNS = f"columns {', '.join(REQUIRED)}; optional {', '.join(OPTIONAL)}"
 
-Row = tuple[str, dict[str, Any]]  # "file, line 3" and its fields
+Row = tuple[int, dict[str, Any]]  # the line where it begins, and its fields
 
 
 def read_videos(settings: FolderDataset, *, workers: int = 1) -> list[Video]:
-    """One `Video` per row, in the order of the table; a row whose file is missing is marked failed.
+    """One `Video` per row, in the order of the table; a row whose file is missing, or with a text too long, is marked failed.
 
     Without a `split`, a hash of the id gives 80 % train, 10 % validation, 10 % test, the same on every machine. Raises
-    `ValueError` naming file and line for an unknown column, a bad or repeated id, an unsafe path or an unknown split.
+    `ValueError` naming file and line for an unknown or repeated column, a bad or repeated id, an unsafe path, an unknown split,
+    or a file that is given to two splits.
     """
-    table, folder = Path(settings.table), Path(settings.videos)
+    table = Path(settings.table)
     if not table.is_file():
         raise ValueError(
             f"dataset.table: {table} is missing. Make it a CSV file (or .jsonl) with one row per video, {_COLUMNS}; "
-            f"`file` is relative to dataset.videos ({folder})"
+            f"`file` is relative to dataset.videos ({settings.videos})"
         )
     readers = {".csv": _read_csv, ".jsonl": _read_jsonl}
-    if table.suffix not in readers:
+    if table.suffix.lower() not in readers:
         raise ValueError(f"dataset.table: {table} ends neither in .csv nor in .jsonl")
+    files = _Files(Path(settings.videos))
     videos: list[Video] = []
-    first_seen: dict[str, str] = {}
-    for where, fields in readers[table.suffix](table):
-        video = _read_video(fields, folder, where=where)
-        if video.video_id in first_seen:
+    lines: dict[str, int] = {}
+    for line, fields in readers[table.suffix.lower()](table):
+        where = f"{table}, line {line}"
+        video = _read_video(fields, files, where=where)
+        if video.video_id in lines:
             raise ValueError(
-                f"{where}: video id {video.video_id!r} is already in {first_seen[video.video_id]}; ids must be unique"
+                f"{where}: video id {video.video_id!r} is already in {table}, line {lines[video.video_id]}; ids must be unique"
             )
-        first_seen[video.video_id] = where
+        lines[video.video_id] = line
         videos.append(video)
     if not videos:
         raise ValueError(f"{table} has no rows; give each video one row, {_COLUMNS}")
     return add_entities(videos, settings.entities)
 
 
-def _read_csv(table: Path) -> Iterator[Row]:
-    with table.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream, strict=True)
+class _Files:
+    """The files of a folder, and which video and split each was given to."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._names: dict[Path, dict[str, str]] = {}  # of a folder: composed name -> name on the disk
+        self._given: dict[tuple[int, int], tuple[str, str]] = {}  # device and inode -> video and split
+
+    def take(self, file: PurePosixPath, *, video_id: str, split: str, where: str) -> tuple[Path, str]:
+        """The path of a video's file, and why it cannot be had, or an empty text.
+
+        Raises `ValueError` if it is the file of another split's video, whatever the names: that would be training on the test.
+        """
+        path = self._root / file
         try:
-            _check_columns(set(reader.fieldnames or ()), where=str(table))
-            line = reader.line_num + 1  # where a row begins; quoted texts may have line breaks
-            for fields in reader:
-                where = f"{table}, line {line}"
-                line = reader.line_num + 1
-                if None in fields:
-                    raise ValueError(f"{where}: more fields than columns; put quotes around a text that has commas")
-                yield where, {name: value or "" for name, value in fields.items()}
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{table}: not UTF-8 ({error.reason} at byte {error.start}); save it as CSV UTF-8") from error
-        except csv.Error as error:
-            raise ValueError(f"{table}, line {reader.line_num}: not valid CSV: {error}") from error
+            status = _status(path)
+            if status is None and (other_form := self._in_other_form(file)) is not None:
+                path = other_form
+                status = _status(path)
+        except OSError as error:
+            return path, f"file cannot be read: {error.strerror}"
+        if status is None:
+            return path, "file is missing"
+        if not stat.S_ISREG(status.st_mode):
+            return path, "not a regular file but a folder, a pipe or a device"
+        other, its_split = self._given.setdefault((status.st_dev, status.st_ino), (video_id, split))
+        if its_split != split:
+            raise ValueError(
+                f"{where}: video {video_id!r} of split {split} has the same file as video {other!r} of split {its_split}, "
+                f"{str(file)!r}; give both the same split, or remove one"
+            )
+        return path, ""
+
+    def _in_other_form(self, file: PurePosixPath) -> Path | None:
+        """The path of `file` where an accent is a character of its own and here is part of its letter, or the other way round."""
+        if str(file).isascii():
+            return None
+        path = self._root
+        for part in file.parts:
+            if path not in self._names:
+                inside = listed(path, "*")
+                self._names[path] = {normalize("NFC", found.name): found.name for found in inside}
+            name = self._names[path].get(normalize("NFC", part))
+            if name is None:
+                return None
+            path /= name
+        return path
+
+
+def _status(path: Path) -> os.stat_result | None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return path.stat()
+    return None
+
+
+def _read_csv(table: Path) -> Iterator[Row]:
+    rows = csv_rows(table)
+    _, header = next(rows, (1, []))
+    _check_columns(header, where=str(table))
+    for line, values in rows:
+        if len(values) > len(header):
+            raise ValueError(f"{table}, line {line}: more fields than columns; put quotes around a text that has commas")
+        yield line, dict(zip(header, values, strict=False))  # what is left out at the end is empty
 
 
 def _read_jsonl(table: Path) -> Iterator[Row]:
-    for number, fields in read_json_lines(table):
-        where = f"{table}, line {number}"
-        _check_columns(set(fields), where=where)
-        yield where, {name: value for name, value in fields.items() if value is not None}
+    for line, fields in read_json_lines(table):
+        _check_columns(list(fields), where=f"{table}, line {line}")
+        yield line, {name: value for name, value in fields.items() if value is not None}
 
 
-def _check_columns(columns: set[str], *, where: str) -> None:
-    if unknown := columns - {*REQUIRED, *OPTIONAL}:
-        raise ValueError(f"{where}: unknown column {', '.join(map(repr, sorted(unknown)))}; expected {_COLUMNS}")
+def _check_columns(columns: Sequence[str], *, where: str) -> None:
+    if unknown := sorted({*columns} - {*REQUIRED, *OPTIONAL}):
+        raise ValueError(f"{where}: unknown column {', '.join(map(shown, unknown))}; expected {_COLUMNS}")
     if missing := [name for name in REQUIRED if name not in columns]:
         raise ValueError(f"{where}: column {', '.join(map(repr, missing))} is missing; expected {_COLUMNS}")
+    if twice := [name for name, count in Counter(columns).items() if count > 1]:
+        raise ValueError(f"{where}: column {', '.join(map(repr, twice))} is there twice; keep one")
 
 
-def _read_video(fields: dict[str, Any], folder: Path, *, where: str) -> Video:
+def _read_video(fields: dict[str, Any], files: _Files, *, where: str) -> Video:
     texts = {name: _text(fields, name, where=where) for name in (*REQUIRED, *OPTIONAL) if name != "steps"}
     check_video_id(texts["video_id"], where=where)
-    path = folder / _safe_file(texts["file"], where=where)
     split = texts["split"] or _hashed_split(texts["video_id"])
     if split not in SPLITS:
-        raise ValueError(f"{where}: split {split!r} is none of {', '.join(SPLITS)}; leave it empty to have one chosen")
-    found = path.is_file()
+        raise ValueError(f"{where}: split {shown(split)} is none of {', '.join(SPLITS)}; leave it empty to have one chosen")
+    file = _safe_file(texts["file"], where=where)
+    path, reason = files.take(file, video_id=texts["video_id"], split=split, where=where)
+    steps = _steps(fields.get("steps", ""), where=where)
+    lengths = {name: len(text) for name, text in texts.items()} | {"steps": sum(map(len, steps))}
+    if too_long := [name for name, length in lengths.items() if length > LONGEST_TEXT]:
+        reason = f"{too_long[0]} has {lengths[too_long[0]]} characters, more than {LONGEST_TEXT}"
+        return Video(texts["video_id"], split, path.as_posix(), status="failed", reason=reason)
     return Video(
         video_id=texts["video_id"],
         split=split,
         video_path=path.as_posix(),
         recipe=texts["recipe"],
-        steps=_steps(fields.get("steps", ""), where=where),
+        steps=steps,
         transcript=texts["transcript"],
         summary=texts["summary"],
-        status="ok" if found else "failed",
-        reason="" if found else "file is missing",
+        status="failed" if reason else "ok",
+        reason=reason,
     )
 
 
 def _text(fields: dict[str, Any], name: str, *, where: str) -> str:
     value = fields.get(name, "")
     if not isinstance(value, str):
-        raise ValueError(f"{where}: {name} is not a text: {value!r}")
+        raise ValueError(f"{where}: {name} is not a text: {shown(value)}")
     return value.strip()
 
 
 def _safe_file(file: str, *, where: str) -> PurePosixPath:
     path = PurePosixPath(file)
     if not file or "\0" in file or path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"{where}: file {file!r} is refused; give a path inside dataset.videos, without '..'")
+        raise ValueError(f"{where}: file {shown(file)} is refused; give a path inside dataset.videos, without '..'")
     return path
 
 
@@ -123,7 +184,7 @@ def _steps(value: Any, *, where: str) -> tuple[str, ...]:
     """A list of sentences, or one text with ` | ` or line breaks between them."""
     sentences = value.replace(" | ", "\n").split("\n") if isinstance(value, str) else value
     if not isinstance(sentences, list) or not all(isinstance(sentence, str) for sentence in sentences):
-        raise ValueError(f"{where}: steps is neither a list of sentences nor a text with ' | ' between them: {value!r}")
+        raise ValueError(f"{where}: steps is neither a list of sentences nor a text with ' | ' between them: {shown(value)}")
     return tuple(sentence.strip() for sentence in sentences if sentence.strip())
 
 

@@ -5,7 +5,6 @@ Videos, annotations, transcripts and summaries all come from the plots of `pipel
 
 import csv
 import io
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from pipeline.base.dataset_params import KitchenDataset
 from pipeline.base.files import read_json_lines, write_json, write_json_lines, write_text
 from pipeline.base.paths import RAW
 from pipeline.base.resumable import run_shards, split_into_shards
-from pipeline.base.scratch import fingerprint, publish, scratch_folder
+from pipeline.base.scratch import fingerprint, link_or_copy, publish, scratch_folder
 from pipeline.corpus.annotations import SUBSETS, Annotation, Malformed, read_annotations
 from pipeline.corpus.summaries import read_summaries
 from pipeline.corpus.table import SPLITS, Video
@@ -106,7 +105,7 @@ def _gather(shards: Sequence[Path], folder: Path) -> None:
     folder.mkdir()
     for shard in shards:
         for video in shard.iterdir():
-            os.link(video, folder / video.name)
+            link_or_copy(video, folder / video.name)
 
 
 def _write_texts(plans: Sequence[VideoPlan], settings: KitchenDataset, folder: Path) -> None:

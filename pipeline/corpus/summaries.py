@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.base.files import read_json_lines, write_json_lines, write_text
-from pipeline.base.templates import render
+from pipeline.base.templates import inline_script, render
 from pipeline.corpus.table import join_steps
+
+_SCRIPT = Path(__file__).with_name("review.js")
 
 
 def read_summaries(path: Path) -> dict[str, str]:
@@ -60,4 +62,4 @@ def write_review(path: Path, steps: Mapping[str, Sequence[str]], out: Path) -> N
         }
         for video_id, line in read_lines(path).items()
     ]
-    write_text(out, render("corpus/review.html.jinja", rows=rows, name=path.name) + "\n")
+    write_text(out, render("corpus/review.html.jinja", rows=rows, name=path.name, **inline_script(_SCRIPT)) + "\n")

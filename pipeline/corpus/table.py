@@ -4,8 +4,9 @@ Nothing downstream knows where a video came from. A lost video keeps its row wit
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+import reprlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,10 +34,14 @@ SCHEMA = pa.schema(
         ("transcript_named", pa.string()),
     ]
 )
-_SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
+LONGEST_TEXT = 16 << 20  # characters of a text, bytes of its file: thousands of hours of speech
+_BATCH = 10_000  # rows of a row group: what is in memory twice while the table is written
+_SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
+_SHOWN = reprlib.Repr()
+_SHOWN.maxstring = _SHOWN.maxother = 80
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Video:
     """One row of the corpus. `video_path` is relative to the project; texts that do not exist are empty strings.
 
@@ -60,12 +65,17 @@ class Video:
     reason: str = ""
 
 
+def shown(value: Any) -> str:
+    """A value as an error names it: of any length, any depth and any characters, in a line that can be printed."""
+    return _SHOWN.repr(value)
+
+
 def check_video_id(video_id: str, *, where: str) -> None:
     """Refuse an id that could leave a folder or be read as an option; `where` names the file and row in the error."""
     if not _SAFE_ID.fullmatch(video_id) or ".." in video_id:
         raise ValueError(
-            f"{where}: video id {video_id!r} is refused. Use letters, digits, '_', '-' and '.', "
-            "no leading '-' or '.', no '..' and no '/'"
+            f"{where}: video id {shown(video_id)} is refused. Use letters, digits, '_', '-' and '.', "
+            "no leading '-' or '.', no '..' and no '/', 200 at most"
         )
 
 
@@ -81,27 +91,27 @@ def write_corpus(videos: Sequence[Video], path: Path) -> None:
             raise ValueError(f"video {video.video_id!r} failed without a reason")
         seen.add(video.video_id)
     ordered = sorted(videos, key=lambda video: (SPLITS.index(video.split), video.video_id))
-    table = pa.Table.from_pylist(
-        [
-            asdict(video)
-            | {"steps": list(video.steps), "segments": [list(segment) for segment in video.segments]}
-            | {"entities": list(video.entities)}
-            for video in ordered
-        ],
-        schema=SCHEMA,
-    )
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary)
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
+        for start in range(0, len(ordered), _BATCH):
+            part = ordered[start : start + _BATCH]
+            columns = [pa.array([getattr(video, column.name) for video in part], column.type) for column in SCHEMA]
+            writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
 
 
-def read_corpus(path: Path) -> pd.DataFrame:
-    """The corpus as a data frame, one row per video, columns as in `SCHEMA` (`steps` and `entities` as lists)."""
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; run `dvc repro download` first")
-    frame: pd.DataFrame = pq.read_table(path, schema=SCHEMA).to_pandas()
-    for column in ("steps", "entities"):
+def read_corpus(path: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -> pd.DataFrame:
+    """The corpus as a data frame, one row per video, `columns` of `SCHEMA` (`steps` and `entities` as lists).
+
+    Texts are most of a large corpus: name the columns where they are not needed.
+    """
+    frame: pd.DataFrame = _open(path).read(list(columns)).to_pandas()
+    for column in {"steps", "entities"} & set(columns):
         frame[column] = [list(values) for values in frame[column]]
     return frame
+
+
+def read_batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The corpus part by part, without ever holding it whole."""
+    yield from _open(path).iter_batches(_BATCH, columns=list(columns))
 
 
 def usable_videos(frame: pd.DataFrame, split: str, *, source: str) -> pd.DataFrame:
@@ -129,45 +139,7 @@ def join_steps(steps: Sequence[str]) -> str:
     return " ".join(f"{step.rstrip('. ')}." for step in steps)
 
 
-def describe_corpus(frame: pd.DataFrame) -> dict[str, Any]:
-    """What `metrics/corpus.json` says: videos and texts per split, and every lost video with its reason."""
-    lost = frame[frame["status"] == "failed"]
-    return {
-        "coverage": coverage(frame),
-        "texts": text_counts(frame),
-        "lost": lost[["video_id", "split", "reason"]].to_dict("records"),
-    }
-
-
-def coverage(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Videos asked for, ok and failed, per split; asked = ok + failed."""
-    counts = {}
-    for split in SPLITS:
-        part = frame[frame["split"] == split]
-        ok = int((part["status"] == "ok").sum())
-        failed = int((part["status"] == "failed").sum())
-        assert ok + failed == len(part), f"{split}: a status is neither ok nor failed"
-        counts[split] = {"asked": len(part), "ok": ok, "failed": failed}
-    return counts
-
-
-def text_counts(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Videos with status ok that have steps, a transcript and a summary, per split."""
-    ok = frame[frame["status"] == "ok"]
-    having = pd.DataFrame(
-        {
-            "steps": ok["steps"].str.len() > 0,
-            "transcript": ok["transcript"] != "",
-            "summary": ok["summary"] != "",
-            "entities": ok["entities"].str.len() > 0,
-        }
-    )
-    return {split: {name: int(having.loc[ok["split"] == split, name].sum()) for name in having.columns} for split in SPLITS}
-
-
-def check_losses(*, failed: int, asked: int, limit: float, what: str, remedy: str) -> None:
-    """Raise `RuntimeError` when more than the share `limit` of `asked` items failed."""
-    if asked and failed / asked > limit:
-        raise RuntimeError(
-            f"{what}: {failed} of {asked} failed ({failed / asked:.1%}), more than max_failed_share {limit:.1%}. {remedy}"
-        )
+def _open(path: Path) -> Any:
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing; run `dvc repro download` first")
+    return pq.ParquetFile(path)

@@ -5,7 +5,7 @@ Everything is found in, or written to, one folder (`dataset.folder`):
     youcookii_annotations_trainval.json   or the official .tar.gz of it; fetched from `annotations_url` when neither is there
     label_foodtype.csv                    optional: names of the recipe types
     test_list.txt                         optional: `recipe/id` lines of the 210 test videos, for splits: paper
-    transcripts/ or transcripts.tar       optional: `<id>.txt` or `<id>.en.vtt`
+    transcripts/ or transcripts.tar       optional: `<id>.txt`, or `<id>.en.vtt` or `.srt`
     videos/                               `<id>.<any extension>`, at any depth
     summaries.jsonl                       reference summaries, for summaries: file or chat
 """
@@ -17,15 +17,18 @@ from pathlib import Path
 
 from pipeline.base.dataset_params import YouCook2Dataset
 from pipeline.base.scratch import file_sha256
+from pipeline.base.text_files import text_lines
 from pipeline.corpus.annotations import Annotation, Malformed, read_annotations
-from pipeline.corpus.downloads import FetchError, extract_member, fetch_file
+from pipeline.corpus.archives import extract_member
+from pipeline.corpus.downloads import FetchError, fetch_file
 from pipeline.corpus.entities import add_entities
 from pipeline.corpus.summaries import read_summaries
 from pipeline.corpus.table import Video, check_video_id, join_steps
-from pipeline.corpus.transcripts import read_transcripts
+from pipeline.corpus.transcripts import Transcripts, read_transcripts
 from pipeline.corpus.youcook2_videos import find_subtitles, find_videos
 
 ANNOTATIONS = "youcookii_annotations_trainval.json"
+_MOST_BYTES = 1 << 28  # of its archive, and of what is in it: some fifty times what the real one has
 PAPER_TEST = (
     "dataset.splits: paper tests on 210 videos whose captions YouCook2's owners keep back, so there is nothing to compare "
     "summaries with. The authors' own result file has the 457 validation videos instead. Set splits: held_out. Or supply what "
@@ -70,9 +73,15 @@ def read_videos(settings: YouCook2Dataset, *, workers: int = 1) -> list[Video]:
     videos, lost = find_videos(asked, settings) if settings.videos else (None, {})
     transcripts = _transcripts(settings)
     if settings.subtitles and settings.videos is not None:
-        find_subtitles([video_id for video_id in asked if video_id not in transcripts], settings.videos)
+        english = transcripts.texts.keys() - transcripts.foreign
+        find_subtitles([video_id for video_id in asked if video_id not in english], settings.videos)
         transcripts = _transcripts(settings)
-    sources = Sources(every, transcripts, summaries, videos, lost)
+    known = {entry.video_id for entry in every}
+    if unknown := sorted({*transcripts.texts, *transcripts.problems} - known):
+        print(f"transcripts: {len(unknown)} files fit no video of the annotations, such as {', '.join(unknown[:3])}")
+    for video_id, remark in (*transcripts.problems.items(), *transcripts.notes.items()):
+        print(f"transcript of {video_id}: {remark}")
+    sources = Sources(every, transcripts.texts, summaries, videos, lost)
     return add_entities([_row(entry, sources, settings.splits) for entry in every], settings.entities)
 
 
@@ -83,8 +92,8 @@ def get_annotations(settings: YouCook2Dataset) -> Path:
     try:
         if not path.exists():
             if not archive.exists():
-                fetch_file(settings.annotations_url, archive, title="annotations")
-            extract_member(archive, ANNOTATIONS, path)
+                fetch_file(settings.annotations_url, archive, title="annotations", max_bytes=_MOST_BYTES)
+            extract_member(archive, ANNOTATIONS, path, max_bytes=_MOST_BYTES)
     except FetchError as error:
         raise RuntimeError(
             f"YouCook2's annotations: {error}. Get {archive.name} from http://youcook2.eecs.umich.edu/download and put it, or "
@@ -152,24 +161,21 @@ def _summaries(settings: YouCook2Dataset, annotations: Sequence[Annotation | Mal
     return summaries
 
 
-def _transcripts(settings: YouCook2Dataset) -> dict[str, str]:
+def _transcripts(settings: YouCook2Dataset) -> Transcripts:
     folder = Path(settings.folder)
-    texts: dict[str, str] = {}
+    every = Transcripts()
     beside_videos = [Path(settings.videos.folder)] if settings.videos is not None else []
     for source in (*beside_videos, folder / "transcripts.tar", folder / "transcripts"):  # the last one wins
         if source.exists():
-            found = read_transcripts(source)
-            texts |= found.texts
-            for video_id, problem in found.problems.items():
-                print(f"transcript of {video_id}: {problem}")
-    return texts
+            every = read_transcripts(source).over(every)
+    return every
 
 
 def _test_videos(path: Path) -> list[Annotation]:
     if not path.exists():
         return []
     tests = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in text_lines(path):
         if line.strip():
             recipe, _, video_id = line.strip().rpartition("/")
             check_video_id(video_id.lstrip("-"), where=f"{path}, line {number}")

@@ -6,14 +6,18 @@ About a tenth of them have vanished from YouTube; the dataset's owners give the 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
+from pipeline.base.containers import VIDEO_SUFFIXES
 from pipeline.base.dataset_params import Videos, YouCook2Dataset
-from pipeline.base.files import read_json, write_json
-from pipeline.corpus.downloads import extract_members, fetch_file
+from pipeline.base.files import listed, write_json
+from pipeline.base.scratch import read_kept
+from pipeline.corpus.archives import extract_members
+from pipeline.corpus.downloads import fetch_file
 from pipeline.corpus.youtube import YouTube, fetch_subtitles, fetch_videos
 
+_LONGEST_NAME = 200
 _LACKING = ".archive.json"
-SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v")
 
 
 def find_videos(video_ids: Sequence[str], settings: YouCook2Dataset) -> tuple[dict[str, Path], dict[str, str]]:
@@ -46,26 +50,38 @@ def find_subtitles(video_ids: Sequence[str], sources: Videos) -> None:
 
 
 def local_videos(folder: Path, video_ids: Iterable[str]) -> dict[str, Path]:
-    """Files below `folder` whose name is one of the ids, with any video suffix."""
+    """Files below `folder` whose name is one of the ids, with any video suffix; of two, the one whose suffix is listed first."""
     wanted = set(video_ids)
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.stem in wanted)
-    return {path.stem: path for path in files}
+    files = [path for path in listed(folder, "**/*") if path.suffix.lower() in VIDEO_SUFFIXES and path.stem in wanted]
+    files.sort(key=lambda path: (VIDEO_SUFFIXES.index(path.suffix.lower()), path))
+    found: dict[str, Path] = {}
+    for path in files:
+        found.setdefault(path.stem, path)
+    return found
 
 
 def _unpack(sources: Videos, folder: Path, *, wanted: set[str]) -> None:
     """Unpack what is wanted; what the archive lacks is remembered, so that tens of GB are not fetched again for nothing."""
     mark = folder / _LACKING
-    known = read_json(mark) if mark.exists() else {}
-    if known.get("archive") == sources.archive_url and wanted <= set(known["lacking"]):
+    known = read_kept(mark, {"archive": str, "lacking": list})
+    if known is not None and known["archive"] == sources.archive_url and wanted <= set(map(str, known["lacking"])):
         return
-    archive = folder.parent / PurePosixPath(sources.archive_url).name
-    fetch_file(sources.archive_url, archive, title="raw videos")
+    # The path alone: a signed address goes on for hundreds of characters, and changes.
+    name = PurePosixPath(urlsplit(sources.archive_url).path).name[-_LONGEST_NAME:] or "archive"
+    archive = folder.parent / name
+    most = sources.archive_max_gb * 1e9
+    sha256 = fetch_file(sources.archive_url, archive, title="raw videos", max_bytes=most, sha256=sources.archive_sha256)
+    if not sources.archive_sha256:
+        print(
+            f"warning: dataset.videos.archive_sha256 is empty, so {archive} is taken as it is. Its sha256 is {sha256}; "
+            "if you trust it, set the parameter to that"
+        )
 
     def accept(name: str) -> str | None:
         member = PurePosixPath(name)
-        return member.name if member.suffix.lower() in SUFFIXES and member.stem in wanted else None
+        return member.name if member.suffix.lower() in VIDEO_SUFFIXES and member.stem in wanted else None
 
-    extract_members(archive, folder, accept=accept)
+    extract_members(archive, folder, accept=accept, max_bytes=most)
     lacking = sorted(wanted - local_videos(folder, wanted).keys())
     write_json(mark, {"archive": sources.archive_url, "lacking": lacking})
 

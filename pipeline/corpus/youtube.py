@@ -16,7 +16,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipeline.base.files import read_json, write_json
+from pipeline.base.bounded import bounded
+from pipeline.base.files import listed, write_json
+from pipeline.base.scratch import read_kept
 
 _ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _LONGEST_PAUSE = 120.0
@@ -33,7 +35,10 @@ _REASONS = (  # what yt-dlp says, our reason, and whether another try is pointle
 )  # fmt: skip
 REFUSALS = ("too many requests", "sign-in demanded: give cookies")  # the site refuses us, not one video
 GIVE_UP = 3  # refusals in a row
+_COUNTRIES = "(?-i:en-[A-Z]{2})"  # of English; yt-dlp's patterns take either case, and en-de is a translation by machine
 RUNTIMES = ("deno", "node", "bun")
+VIDEO_SECONDS = 3600.0  # for a video in all: yt-dlp's own limit is for the time between two bytes
+MOST_BYTES_PER_SECOND = 2.5e6  # of `max_seconds`: 20 Mbit/s, far more than a video of moderate height has
 _NOT_TRIED: dict[str, Any] = {"reason": "not tried"}
 
 
@@ -47,6 +52,10 @@ class YouTube:
     retries: int
     workers: int
     cookies: str
+
+
+class _TooLarge(Exception):
+    pass
 
 
 Download = Callable[[str, Path, YouTube], dict[str, Any] | None]
@@ -67,7 +76,8 @@ def fetch_videos(video_ids: Sequence[str], folder: Path, *, settings: YouTube) -
 def fetch_subtitles(video_ids: Sequence[str], folder: Path, *, settings: YouTube) -> dict[str, str]:
     """Download English subtitles to `folder/<id>.en.vtt`, separately, so that a video is not lost for want of subtitles.
 
-    Returns and raises as `fetch_videos` does, with marks called `<id>.subtitles.json`.
+    Those of a country, which only people write, come too, to `folder/<id>.en-GB.vtt` for instance. Returns and raises as
+    `fetch_videos` does, with marks called `<id>.subtitles.json`.
     """
     return _fetch_all(
         video_ids, folder, _download_subtitles, settings=settings, suffix=".subtitles", title="fetch subtitles",
@@ -119,7 +129,7 @@ def _fetch_all(
         if not _ID.fullmatch(video_id):
             return {"reason": "not an id of YouTube"}
         mark_file = folder / ".lost" / f"{video_id}{suffix}.json"
-        mark = read_json(mark_file) if mark_file.exists() else None
+        mark = read_kept(mark_file, {"reason": str, "permanent": bool})
         if mark is not None and mark["permanent"] and settings.max_seconds <= mark.get("max_seconds", settings.max_seconds):
             return dict(mark)
         if manners.refused >= GIVE_UP:
@@ -156,14 +166,16 @@ def _fetch_all(
 def _fetch_one(video_id: str, folder: Path, download: Download, settings: YouTube) -> dict[str, Any] | None:
     """None, or the mark of a loss."""
     try:
-        return download(video_id, folder, settings)
+        return bounded(lambda: download(video_id, folder, settings), VIDEO_SECONDS)
+    except TimeoutError:
+        return {"reason": "no answer in time", "permanent": False}
     except Exception as error:  # noqa: BLE001 - yt-dlp raises whatever its extractors raise; each is this video's reason
         reason, permanent = why_lost(str(error))
         return {"reason": reason, "permanent": permanent}
 
 
 def _download(video_id: str, folder: Path, settings: YouTube) -> dict[str, Any] | None:
-    """Download one video; returns a mark if it is too long. yt-dlp writes and resumes `.part` files, then renames them."""
+    """Download one video; returns a mark if it is too long or large. yt-dlp writes `.part` files, resumes and renames them."""
     too_long: list[str] = []
 
     def check_length(info: dict[str, Any], *, incomplete: bool) -> str | None:
@@ -174,20 +186,33 @@ def _download(video_id: str, folder: Path, settings: YouTube) -> dict[str, Any] 
         return None
 
     height = f"[height<={settings.max_height}]"
-    _run(video_id, folder, settings, {"format": f"best{height}/bestvideo{height}/best", "match_filter": check_length})
+    try:
+        _run(video_id, folder, settings, {"format": f"best{height}/bestvideo{height}/best", "match_filter": check_length})
+    except _TooLarge as error:
+        for part in listed(folder, f"{video_id}.*.part"):
+            part.unlink()
+        too_long.append(str(error))
     return {"reason": too_long[0], "permanent": True, "max_seconds": settings.max_seconds} if too_long else None
 
 
 def _download_subtitles(video_id: str, folder: Path, settings: YouTube) -> dict[str, Any] | None:
     """Download one video's subtitles, written rather than automatic ones; returns a mark if there are none."""
     wanted = {"skip_download": True, "writesubtitles": True, "writeautomaticsub": True}
-    _run(video_id, folder, settings, wanted | {"subtitleslangs": ["en"], "subtitlesformat": "vtt"})
-    found = (folder / f"{video_id}.en.vtt").exists()
+    _run(video_id, folder, settings, wanted | {"subtitleslangs": ["en", _COUNTRIES], "subtitlesformat": "vtt"})
+    found = listed(folder, f"{video_id}.en*.vtt")
     return None if found else {"reason": "no English subtitles", "permanent": True}
 
 
 def _run(video_id: str, folder: Path, settings: YouTube, wanted: dict[str, Any]) -> None:
     from yt_dlp import YoutubeDL
+
+    most, start = settings.max_seconds * MOST_BYTES_PER_SECOND, time.monotonic()
+
+    def check_progress(progress: dict[str, Any]) -> None:
+        if max(progress.get(name) or 0 for name in ("total_bytes", "downloaded_bytes")) > most:
+            raise _TooLarge(f"too large: more than {most:.0f} bytes")
+        if time.monotonic() - start > VIDEO_SECONDS:
+            raise RuntimeError("timeout: nobody waits for it any more")
 
     options: dict[str, Any] = {
         "paths": {"home": str(folder)},
@@ -197,6 +222,7 @@ def _run(video_id: str, folder: Path, settings: YouTube, wanted: dict[str, Any])
         "retry_sleep_functions": dict.fromkeys(("http", "fragment", "extractor"), partial(_retry_pause, settings.rate_seconds)),
         "socket_timeout": 30,
         "js_runtimes": {runtime: {} for runtime in RUNTIMES},
+        "progress_hooks": [check_progress],
         "noprogress": True,
         "quiet": True,
         "no_warnings": True,

@@ -2,8 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from pipeline.base.bounded import bounded
 from pipeline.encoders.pins import LOCAL, pin_of
+
+# The client's own limits are for the time between two bytes; these are in all.
+ANSWER_SECONDS = 120.0  # until the hub has said what a file is, its retries included
+LOWEST_RATE = 50_000.0  # bytes a second, the mean over a file
+MOST_BYTES = 20_000_000_000  # of a file; the largest that is pinned has a fifteenth
 
 
 def fetch_files(repository: str, required: Sequence[tuple[str, ...]], *, optional: Sequence[str] = ()) -> dict[str, Path]:
@@ -68,11 +75,11 @@ class _Hub:
 
     def get(self, file: str) -> Path | None:
         """A file in the client's cache, fetched if need be; `None` if the repository has none of this name. Raises `OSError`."""
-        from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, try_to_load_from_cache
+        from huggingface_hub import _CACHED_NO_EXIST, try_to_load_from_cache
         from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
         try:
-            path = Path(hf_hub_download(self.repository, file, revision=self.revision, local_files_only=not self.reachable))
+            path = self._download(file)
         except LocalEntryNotFoundError as error:
             if try_to_load_from_cache(self.repository, file, revision=self.revision) is _CACHED_NO_EXIST:
                 return None  # the hub said so when it could be reached
@@ -91,6 +98,41 @@ class _Hub:
             raise OSError(f"commit {self.revision} was asked for, {revision_of(path)} came")
         self.revision = revision_of(path)
         return path
+
+    def _download(self, file: str) -> Path:
+        """Ask what the file is, then for the file itself. The client goes on with a part that it has of it."""
+        from huggingface_hub import hf_hub_download
+
+        wanted: dict[str, Any] = {"revision": self.revision, "local_files_only": not self.reachable}
+        try:
+            known = bounded(lambda: hf_hub_download(self.repository, file, dry_run=True, **wanted), ANSWER_SECONDS)
+        except TimeoutError as error:
+            self.reachable = False
+            raise OSError(f"no answer in {ANSWER_SECONDS:.0f} seconds") from error
+        size = known.file_size or MOST_BYTES
+        if size > MOST_BYTES:
+            raise OSError(f"has {size} bytes, more than {MOST_BYTES}")
+        wanted["tqdm_class"] = _counting(size)
+        try:
+            return Path(bounded(lambda: hf_hub_download(self.repository, file, **wanted), ANSWER_SECONDS + size / LOWEST_RATE))
+        except TimeoutError as error:
+            raise OSError(f"slower than {LOWEST_RATE:.0f} bytes a second") from error
+
+
+def _counting(most: int) -> type[Any]:
+    """A progress bar for the client that ends a transfer of more than `most` bytes."""
+    from huggingface_hub.utils.tqdm import tqdm
+
+    class Counting(tqdm):
+        received = 0
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self.received += int(n or 0)
+            if self.received > most:
+                raise OSError(f"sends more than the {most} bytes that it declares")
+            return super().update(n)
+
+    return Counting
 
 
 def _reason(error: Exception) -> str:

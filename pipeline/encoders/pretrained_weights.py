@@ -5,13 +5,12 @@ Text models are in `weights/bart/` and `weights/t5/` in the library's own layout
 tensors.
 """
 
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.base.device import fix_seed
-from pipeline.base.files import write_json
+from pipeline.base.files import replacing, write_json
 from pipeline.encoders.encoder import EncoderSpec, build_module, save_encoder
 from pipeline.encoders.hub import fetch_files, revision_of
 from pipeline.encoders.pins import compare_digests
@@ -91,19 +90,13 @@ def fetch_text_model(text: str, out: Path) -> dict[str, Any]:
     paths = fetch_files(repository, required, optional=[name for name in files if name in _OPTIONAL])
     revision = revision_of(paths["config.json"])
     digests, confirmed = compare_digests(repository, paths, revision=revision)
-    temporary = out.with_name(f".{out.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
+    source = {"repository": repository, "revision": revision, "sha256": digests, "as_pinned": confirmed}
+    with replacing(out) as temporary:
+        temporary.mkdir()
         for name, path in paths.items():
             shutil.copyfile(path, temporary / name)
         _read_text_model(text, temporary, taken_from=paths["config.json"].parent)
-        source = {"repository": repository, "revision": revision, "sha256": digests, "as_pinned": confirmed}
         write_json(temporary / "source.json", source)
-        shutil.rmtree(out, ignore_errors=True)
-        os.replace(temporary, out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return source
 
 

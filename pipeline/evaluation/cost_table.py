@@ -14,10 +14,11 @@ from tqdm import tqdm
 
 from pipeline.base.code import code_digest
 from pipeline.base.encoder_names import ORACLE
-from pipeline.base.files import read_json, replacing, write_json, write_text
+from pipeline.base.files import write_json, write_text
 from pipeline.base.params import Params
 from pipeline.base.paths import CORPUS, COSTS, MEASURED
-from pipeline.base.scratch import fingerprint, scratch_folder
+from pipeline.base.resumable import kept_file
+from pipeline.base.scratch import fingerprint, read_kept, scratch_folder
 from pipeline.evaluation.evaluate import Subject
 from pipeline.training.table_row import checkpoint_digest, open_frame_inputs
 from pipeline.training.train_row import training_seconds_file
@@ -35,10 +36,7 @@ def measure_costs(subjects: Sequence[Subject], params: Params) -> pd.DataFrame:
         code_digest("pipeline.evaluation.costs", "pipeline.evaluation.cost_table"),
     )  # fmt: skip
     with scratch_folder("costs", key) as scratch:
-        kept = scratch / COSTS.name
-        if not kept.exists():
-            with replacing(kept) as temporary:
-                _measure(subjects, params).to_csv(temporary, index_label="row")
+        kept = kept_file(scratch, COSTS.name, lambda path: _measure(subjects, params).to_csv(path, index_label="row"))
         table = pd.read_csv(kept, index_col="row")
     table.insert(0, "checkpoints", pd.Series(measured))
     for place, kind in enumerate(("trainable", "total"), start=1):
@@ -97,6 +95,6 @@ def _measure_row(subject: Subject, params: Params, *, repeats: int) -> Any:
 def _training_seconds(subject: Subject) -> float | None:
     """Mean seconds of training a seed; unknown if the row was trained elsewhere and came from a cache."""
     path = training_seconds_file(subject.trained.name)
-    known = read_json(path) if path.exists() else {}
+    known = read_kept(path) or {}
     same = known.get("fingerprint") == subject.facts["fingerprint"]
     return round(statistics.fmean(known["seconds"]), 1) if same else None

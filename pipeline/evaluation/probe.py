@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.base.files import listed
 from pipeline.base.paths import CORPUS
 from pipeline.corpus.table import read_corpus
 
@@ -25,7 +26,7 @@ def probe_encoders(encoders: Mapping[str, Path], *, truth: Path) -> dict[str, An
 
     Without frames in both splits that show one entity, as where a dataset has no entities or no steps, there is no accuracy.
     """
-    corpus = read_corpus(CORPUS)
+    corpus = read_corpus(CORPUS, ("video_id", "split"))
     splits: dict[str, str] = dict(zip(corpus["video_id"], corpus["split"], strict=True))
     shown = _read(truth)
     one = shown.values.sum(axis=1) == 1
@@ -47,7 +48,7 @@ class _Features:
 
 
 def _read(folder: Path) -> _Features:
-    table = pa.concat_tables(pq.read_table(path) for path in sorted(folder.glob("*.parquet")))
+    table = pa.concat_tables(pq.read_table(path) for path in listed(folder, "*.parquet"))
     values = table.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
     keys = list(zip(table.column("video_id").to_pylist(), table.column("frame_index").to_pylist(), strict=True))
     return _Features(keys, values.reshape(len(table), -1).astype(np.float32))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pipeline.base.files import listed
 from pipeline.base.paths import METRICS, PREDICTIONS
 from pipeline.scoring.record import read_record
 
@@ -54,7 +55,7 @@ def compare_with(revision: str, *, root: Path = Path()) -> list[Line]:
     }
     if not committed:
         raise RuntimeError(f"{revision}: no predictions are committed there, so there is nothing to compare with")
-    here = {path.relative_to(root).as_posix() for path in (root / PREDICTIONS).rglob("*.jsonl")}
+    here = {path.relative_to(root).as_posix() for path in listed(root / PREDICTIONS, "**/*.jsonl")}
     return [_line(name, revision, root, name in committed, name in here) for name in sorted(committed | here)]
 
 

@@ -7,11 +7,10 @@ normalise them, so changing that setting re-extracts nothing.
 Shapes: N frames, D feature width, H and W pixels.
 """
 
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +18,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from PIL import Image
 
 from pipeline.base.code import code_digest
 from pipeline.base.device import choose_device, mixed_precision
 from pipeline.base.files import read_json
-from pipeline.base.resumable import Shard, all_done, run_shards
+from pipeline.base.resumable import Shard, run_shards
 from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
 from pipeline.encoders.encoder import Encoder, EncoderSpec, load_encoder, preprocess, read_spec
 from pipeline.features.schema import NORMALISATION, feature_schema
-from pipeline.frames.store import SUMMARY, frame_shards, frames_per_video, read_batches
+from pipeline.frames.store import SUMMARY, frame_shards, frames_per_video, read_batches, read_picture
 
 if TYPE_CHECKING:
     from pipeline.base.params import Runtime
@@ -54,12 +52,15 @@ def extract_features(frames: Path, out: Path, *, weights: Path, runtime: "Runtim
     footer = {"encoder": spec.name, "scale": spec.scale, "weights_sha256": sha256}
     footer |= {"normalisation": NORMALISATION, "precision": precision, "frames_per_video": str(per_video)}
     shards = [Shard(name=source.name, items=[source]) for source in sources]
+
+    @cache  # loaded only if there is something to embed
+    def encoder() -> Encoder:
+        loaded = load_encoder(weights)
+        loaded.module.to(device).eval()
+        return loaded
+
+    work = partial(_extract_shard, encoder_of=encoder, device=device, footer=footer, batch_size=runtime.extraction_batch_size)
     with scratch_folder(f"extract_features.{spec.name}", key) as folder:
-        work = partial(_extract_shard, footer=footer, batch_size=runtime.extraction_batch_size)
-        if not all_done(shards, folder):
-            encoder = load_encoder(weights)
-            encoder.module.to(device).eval()
-            work = partial(work, encoder=encoder, device=device)
         counts = run_shards(work, shards, folder=folder, workers=1, unit="shard", title=f"embed with {spec.name}")
         publish(folder, [shard.name for shard in shards], out)
     return footer | {"frames": sum(count["frames"] for count in counts), "dim": spec.dim}
@@ -69,15 +70,21 @@ def pixel_batches(shard: Path, spec: EncoderSpec, *, batch_size: int) -> Iterato
     """Rows of a frame shard with their pixels, uint8 [batch, 3, H, W], decoded in threads (Pillow releases the GIL)."""
     with ThreadPoolExecutor() as pool:
         for rows in read_batches(shard, batch_size=batch_size):
-            images = rows.column("image").to_pylist()
+            places = [f"{shard}, video {video_id}, frame {frame}" for video_id, frame in _names(rows)]
+            images = list(zip(rows.column("image").to_pylist(), places, strict=True))
             yield rows, np.concatenate(list(pool.map(partial(_decode, spec), _chunks(images, 32))))
 
 
 def _extract_shard(
-    items: Sequence[Path], path: Path, *, encoder: Encoder, device: torch.device, batch_size: int, footer: dict[str, str]
+    items: Sequence[Path],
+    path: Path,
+    *,
+    encoder_of: Callable[[], Encoder],
+    device: torch.device,
+    batch_size: int,
+    footer: dict[str, str],
 ) -> dict[str, Any]:
-    (source,) = items
-    frames = 0
+    (source,), encoder, frames = items, encoder_of(), 0
     with pq.ParquetWriter(path, feature_schema(encoder.dim, footer)) as writer:
         for rows, pixels in pixel_batches(source, encoder.spec, batch_size=batch_size):
             values = _embed(encoder, torch.from_numpy(pixels).to(device))
@@ -99,9 +106,13 @@ def _embed(encoder: Encoder, pixels_B3HW: torch.Tensor) -> np.ndarray:
     return values
 
 
-def _decode(spec: EncoderSpec, images: Sequence[bytes]) -> np.ndarray:
-    return preprocess(spec, [Image.open(io.BytesIO(image)) for image in images])
+def _decode(spec: EncoderSpec, images: Sequence[tuple[bytes, str]]) -> np.ndarray:
+    return preprocess(spec, [read_picture(image, where=place) for image, place in images])
 
 
-def _chunks(values: Sequence[bytes], size: int) -> list[Sequence[bytes]]:
+def _names(rows: pa.RecordBatch) -> Iterator[tuple[str, int]]:
+    return zip(rows.column("video_id").to_pylist(), rows.column("frame_index").to_pylist(), strict=True)
+
+
+def _chunks(values: Sequence[tuple[bytes, str]], size: int) -> list[Sequence[tuple[bytes, str]]]:
     return [values[start : start + size] for start in range(0, len(values), size)]

@@ -5,11 +5,11 @@ Loading is memory-mapped and has no Python loop over rows. A video without frame
 Shapes: N frames of all videos, B videos of a batch, M frames of its longest video, D feature width, H and W pixels.
 """
 
-import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pipeline.base.code import code_digest
+from pipeline.base.files import listed
+from pipeline.base.resumable import kept_file
 from pipeline.base.scratch import file_sha256, fingerprint, scratch_root
 from pipeline.encoders.encoder import EncoderSpec
 from pipeline.features.extraction import pixel_batches
@@ -60,7 +62,7 @@ class FrameInputs:
 
 def open_features(folder: Path) -> FrameInputs:
     """The embeddings of one encoder. Files of different encoders or weights, or a non-finite value, are a `ValueError`."""
-    shards = sorted(folder.glob("*.parquet"))
+    shards = listed(folder, "*.parquet")
     if not shards:
         raise FileNotFoundError(f"{folder} holds no features; run `dvc repro extract_features@{folder.name}` first")
     footers = [read_footer(shard) for shard in shards]
@@ -88,34 +90,27 @@ def open_pixels(frames: Path, spec: EncoderSpec) -> FrameInputs:
     path.parent.mkdir(parents=True, exist_ok=True)
     ids = pa.concat_tables(pq.read_table(shard, columns=["video_id"]) for shard in shards).column("video_id")
     with FileLock(path.with_suffix(".lock")):
-        if not path.exists():
-            # Experiments side by side have one file each. A process that has mapped a file keeps it after removal.
-            for other in path.parent.glob("*.npy"):
-                with suppress(FileNotFoundError):
-                    if time.time() - other.stat().st_mtime > _STALE_SECONDS:
-                        other.unlink()
-            _write_pixels(path, shards, spec, rows=len(ids))
+        # Experiments side by side have one file each. A process that has mapped a file keeps it after removal.
+        for other in listed(path.parent, "*.npy"):
+            with suppress(FileNotFoundError):
+                if other != path and time.time() - other.stat().st_mtime > _STALE_SECONDS:
+                    other.unlink()
+        kept_file(path.parent, path.name, partial(_write_pixels, shards=shards, spec=spec, rows=len(ids)))
         path.touch()
         values = np.load(path, mmap_mode="r")
     return _store(values, ids, max_frames=frames_per_video(frames), footer={})
 
 
-def _write_pixels(path: Path, shards: Sequence[Path], spec: EncoderSpec, *, rows: int) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    shape = (rows, 3, spec.image_size, spec.image_size)
-    try:
-        target = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-        start = 0
-        with tqdm(total=rows, unit="frame", desc="decode frames", disable=None) as bar:
-            for shard in shards:
-                for _, pixels in pixel_batches(shard, spec, batch_size=512):
-                    target[start : start + len(pixels)] = pixels
-                    start += len(pixels)
-                    bar.update(len(pixels))
-        target.flush()
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _write_pixels(path: Path, *, shards: Sequence[Path], spec: EncoderSpec, rows: int) -> None:
+    target = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(rows, 3, spec.image_size, spec.image_size))
+    start = 0
+    with tqdm(total=rows, unit="frame", desc="decode frames", disable=None) as bar:
+        for shard in shards:
+            for _, pixels in pixel_batches(shard, spec, batch_size=512):
+                target[start : start + len(pixels)] = pixels
+                start += len(pixels)
+                bar.update(len(pixels))
+    target.flush()
 
 
 def _store(values: np.ndarray, ids: pa.ChunkedArray, *, max_frames: int, footer: dict[str, str]) -> FrameInputs:

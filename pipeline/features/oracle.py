@@ -28,7 +28,7 @@ _MULTIPLE = 8  # widths are filled up to one, so that attention heads divide the
 
 def write_oracle_features(frames: Path, out: Path) -> dict[str, Any]:
     """A feature file for every shard of the frame store; returns totals."""
-    corpus = read_corpus(CORPUS)
+    corpus = read_corpus(CORPUS, ("video_id", "steps", "segments", "entities"))
     names = sorted({name for entities in corpus["entities"] for name in entities})
     sources, per_video = frame_shards(frames), frames_per_video(frames)
     sha256 = file_sha256(CORPUS)

@@ -8,6 +8,7 @@ Shapes: N frames, D feature width.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.base.code import code_digest
+from pipeline.base.files import listed
 from pipeline.base.params import ReadyFeatures
 from pipeline.base.paths import CORPUS, INPUTS
 from pipeline.base.resumable import run_shards, split_into_shards
@@ -30,14 +32,15 @@ _COLUMNS = ("video_id", "frame_index", "pts_seconds", "embedding")
 
 
 def import_features(name: str, source: ReadyFeatures, out: Path, *, study: str, weights: Path, count: int) -> dict[str, Any]:
-    """Write ready-made features of encoder `name` to `out`; returns totals and the ids of videos that have none.
+    """Write ready-made features of encoder `name` to `out`; returns totals, ids of videos `without` any, and what is `lost`.
 
-    `weights` is the encoder's folder, which says how wide its vectors are; `count` is the most frames a video may have. Raises
-    `ValueError` naming a file of another width, with more real rows, or with a value that is not a finite number. A folder that
-    has none of the videos, or in which DVC would not notice a change, is refused in the same way.
+    `weights` is the encoder's folder, which says how wide its vectors are; `count` is the most frames a video may have. A damaged
+    `.npy` file loses its video: `lost` gives the reason. Raises `ValueError` for a file that is whole and does not belong here:
+    of another width, with more real rows, or with a value that is not a finite number. A folder that has none of the videos, or
+    in which DVC would not notice a change, is refused in the same way.
     """
     check_place(name, Path(source.path), study=study)
-    corpus = read_corpus(CORPUS)
+    corpus = read_corpus(CORPUS, ("video_id", "status"))
     wanted = list(corpus.loc[corpus["status"] == "ok", "video_id"])
     return copy_features(name, source, out, video_ids=wanted, max_frames=count, width=read_spec(weights).dim)
 
@@ -59,14 +62,14 @@ def copy_features(
     folder = Path(source.path)
     if not folder.is_dir():
         raise ValueError(f"ready_features.{name}.path: {folder} is not a folder of <video_id>.npy or Parquet files")
-    tables = sorted(folder.glob("*.parquet"))
-    found = set(_ids(tables)) if tables else {path.stem for path in folder.glob("*.npy")}
+    tables = listed(folder, "*.parquet")
+    found = set(_ids(tables)) if tables else {path.stem for path in listed(folder, "*.npy")}
     have = [video_id for video_id in video_ids if video_id in found]
     if not have:
         raise ValueError(
             f"ready_features.{name}.path: {folder} has features of none of the {len(video_ids)} videos of the corpus"
         )
-    dim = _width(tables, folder / f"{have[0]}.npy")
+    dim = _width(tables, [folder / f"{video_id}.npy" for video_id in have])
     if dim != width:
         raise ValueError(
             f"ready_features.{name}.path: {folder} has vectors of {dim} values, {name} gives {width}: these are not its features"
@@ -82,8 +85,17 @@ def copy_features(
         counts = run_shards(work, shards, folder=scratch, workers=1, unit="video", title=f"import {name}")
         publish(scratch, [shard.name for shard in shards], out)
     padding = sum(count["padding"] for count in counts)
+    frames, lost = (
+        sum(count["frames"] for count in counts),
+        {name: why for count in counts for name, why in count["lost"].items()},
+    )
     without = [video_id for video_id in video_ids if video_id not in found]
-    return {"frames": sum(count["frames"] for count in counts), "dim": dim, "padding": padding, "without": without}
+    totals = {"asked": len(have), "frames": frames, "dim": dim, "padding": padding}
+    return totals | {"without": without, "lost": lost}
+
+
+class DamagedFileError(ValueError):
+    """A file that cannot be read, which loses one video."""
 
 
 def _ids(tables: Sequence[Path]) -> Iterator[str]:
@@ -94,18 +106,21 @@ def _ids(tables: Sequence[Path]) -> Iterator[str]:
         yield from pq.read_table(table, columns=["video_id"]).column("video_id").unique().to_pylist()
 
 
-def _width(tables: Sequence[Path], first: Path) -> int:
+def _width(tables: Sequence[Path], arrays: Sequence[Path]) -> int:
     if tables:
         lengths = pa.compute.list_value_length(pq.read_table(tables[0], columns=["embedding"]).column("embedding"))
         return int(lengths[0].as_py())
-    return int(_load(first).shape[1])
+    for path in arrays:
+        with suppress(DamagedFileError):
+            return int(_load(path).shape[1])
+    raise ValueError(f"{arrays[0].parent}: none of the {len(arrays)} files is a readable .npy array")
 
 
 def _load(path: Path) -> np.ndarray:
     try:
         values: np.ndarray = np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{path}: not a readable .npy array ({error})") from error
+        raise DamagedFileError(f"{path}: not a readable .npy array ({error})") from error
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
         raise ValueError(f"{path}: expected floats [frames, width], found {values.dtype} {list(values.shape)}")
     return values
@@ -138,11 +153,16 @@ def _read(video_id: str, folder: Path, tables: Sequence[Path], dim: int) -> tupl
 
 def _write_shard(
     items: Sequence[str], path: Path, *, folder: Path, tables: Sequence[Path], dim: int, max_frames: int, footer: dict[str, str]
-) -> dict[str, int]:
+) -> dict[str, Any]:
     frames = padding = 0
+    lost: dict[str, str] = {}
     with pq.ParquetWriter(path, feature_schema(dim, footer)) as writer:
         for video_id in items:
-            where, index, seconds, values = _read(video_id, folder, tables, dim)
+            try:
+                where, index, seconds, values = _read(video_id, folder, tables, dim)
+            except DamagedFileError as error:
+                lost[video_id] = str(error)
+                continue
             real = values.any(axis=1)
             if real.sum() > max_frames:
                 raise ValueError(f"{where}: {int(real.sum())} frames, frames.count is {max_frames}")
@@ -154,4 +174,4 @@ def _write_shard(
             columns = [pa.array([video_id] * len(vectors)), pa.array(index[real]), pa.array(seconds[real]), embedding]
             writer.write_batch(pa.record_batch(columns, schema=writer.schema))
             frames, padding = frames + len(vectors), padding + int((~real).sum())
-    return {"frames": frames, "padding": padding}
+    return {"frames": frames, "padding": padding, "lost": lost}

@@ -7,7 +7,9 @@ Shapes: N frames.
 """
 
 import io
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.base.files import read_json
+from pipeline.base.files import listed, read_json
 
 SCHEMA = pa.schema(
     [("video_id", pa.string()), ("frame_index", pa.int32()), ("pts_seconds", pa.float64()), ("image", pa.binary())]
@@ -28,7 +30,7 @@ _RUN_AGAIN = "delete .scratch/sample_frames and run `dvc repro --force sample_fr
 
 def frame_shards(folder: Path) -> list[Path]:
     """The Parquet files of a store. Raises `FileNotFoundError` naming the stage to run when there are none."""
-    shards = sorted(folder.glob("*.parquet"))
+    shards = listed(folder, "*.parquet")
     if not shards:
         raise FileNotFoundError(f"{folder} holds no frames; run `dvc repro sample_frames` first")
     return shards
@@ -41,12 +43,15 @@ def frames_per_video(folder: Path) -> int:
 
 def read_batches(shard: Path, *, batch_size: int) -> Iterator[pa.RecordBatch]:
     """Rows of a shard, columns as in `SCHEMA`, without reading it whole."""
-    batches: Iterator[pa.RecordBatch] = _open_shard(shard).iter_batches(batch_size)
-    return batches
+    with _readable(shard):
+        yield from _open_shard(shard).iter_batches(batch_size)
 
 
 class FrameStore:
-    """Frames by video, of a folder that `sample_corpus` wrote. Holds no open files, so it may be sent to other processes."""
+    """Frames by video, of a folder that `sample_corpus` wrote. Holds no open files, so it may be sent to other processes.
+
+    Opening reads the summary alone, whatever the number of shards; a shard is compared with it when a video is read.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Raises `FileNotFoundError` or `ValueError` naming the file and the stage to run when the store is incomplete."""
@@ -54,24 +59,23 @@ class FrameStore:
             raise FileNotFoundError(f"{folder / SUMMARY} is missing; run `dvc repro sample_frames` first")
         self.folder = folder
         self.summary: dict[str, Any] = read_json(folder / SUMMARY)
-        self._places: dict[str, tuple[Path, int]] = {}
-        for shard in self.shards():
-            metadata = _open_shard(shard).metadata
-            for group in range(metadata.num_row_groups):
-                statistics = metadata.row_group(group).column(0).statistics
-                if statistics is None or statistics.min != statistics.max:
-                    raise ValueError(f"{shard}: row group {group} is not one video; {_RUN_AGAIN}")
-                self._places[statistics.min] = (shard, group)
+        groups: Counter[str] = Counter()
+        self._places: dict[str, tuple[Path, int]] = {}  # shard and row group of each video
+        for video in self.summary["videos"]:
+            if video["status"] == "ok":
+                self._places[video["video_id"]] = (folder / video["shard"], groups[video["shard"]])
+                groups[video["shard"]] += 1
         self.video_ids = list(self._places)
-        if self.video_ids != [video["video_id"] for video in self.summary["videos"] if video["status"] == "ok"]:
-            raise ValueError(f"{folder}: the shards hold other videos than {SUMMARY} says; {_RUN_AGAIN}")
+        if groups.keys() - {path.name for path in self.shards()}:
+            raise ValueError(f"{folder} has other shards than {SUMMARY} says; {_RUN_AGAIN}")
 
     def shards(self) -> list[Path]:
-        return sorted(self.folder.glob("*.parquet"))
+        return listed(self.folder, "*.parquet")
 
     def images(self, video_id: str) -> list[Image.Image]:
         """The sampled frames as RGB pictures, in presentation order."""
-        return [Image.open(io.BytesIO(jpeg)).convert("RGB") for jpeg in self._read(video_id, "image").to_pylist()]
+        jpegs = self._read(video_id, "image").to_pylist()
+        return [read_picture(jpeg, where=f"{self.folder}, video {video_id}, picture {n}") for n, jpeg in enumerate(jpegs)]
 
     def frame_indices(self, video_id: str) -> NDArray[np.int32]:
         """int32 [N]: positions in the source video, counted from 0."""
@@ -87,7 +91,14 @@ class FrameStore:
         if video_id not in self._places:
             raise ValueError(f"{self.folder}: no frames of video {video_id!r}; {SUMMARY} says why a video was lost")
         shard, group = self._places[video_id]
-        return _open_shard(shard).read_row_group(group, columns=[column]).column(column)
+        with _readable(shard):
+            file = _open_shard(shard)
+            if file.num_row_groups <= group:
+                raise ValueError(f"{shard} holds other videos than {SUMMARY} says; {_RUN_AGAIN}")
+            found = file.read_row_group(group, columns=["video_id", column])
+        if set(found.column("video_id").to_pylist()) != {video_id}:
+            raise ValueError(f"{shard}: row group {group} is not video {video_id!r}, as {SUMMARY} says; {_RUN_AGAIN}")
+        return found.column(column)
 
 
 def jpeg_bytes(image: Image.Image, *, quality: int) -> bytes:
@@ -97,11 +108,26 @@ def jpeg_bytes(image: Image.Image, *, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def _open_shard(path: Path) -> Any:
+def read_picture(jpeg: bytes, *, where: str) -> Image.Image:
+    """A stored picture as RGB. One that is damaged is no fault of its video: a `ValueError` says how to make the store anew."""
     try:
-        file = pq.ParquetFile(path, memory_map=True)
+        return Image.open(io.BytesIO(jpeg)).convert("RGB")
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all of them for damaged files
+        raise ValueError(f"{where}: not a readable picture ({error}); {_RUN_AGAIN}") from error
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, pa.ArrowInvalid) as error:
-        raise ValueError(f"{path}: not a readable Parquet file ({error}); {_RUN_AGAIN}") from error
+        cause = " ".join(str(error).split())
+        raise ValueError(f"{path}: not a readable Parquet file ({cause}); {_RUN_AGAIN}") from error
+
+
+def _open_shard(path: Path) -> Any:
+    with _readable(path):
+        file = pq.ParquetFile(path, memory_map=True)
     if not file.schema_arrow.equals(SCHEMA):
         raise ValueError(f"{path}: its columns are not those of a frame store; {_RUN_AGAIN}")
     return file

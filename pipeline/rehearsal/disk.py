@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.base.disk import bytes_in
+from pipeline.base.files import listed
 from pipeline.encoders.pretrained_weights import TEXT_MODELS
 from pipeline.rehearsal.hours import FullStudy
 
@@ -33,7 +34,7 @@ def bytes_needed(hub: Path, *, rows: int) -> int:
     Weights lie there, in the client's cache, in `weights/` and in DVC's cache. A row is a checkpoint in `models/` (the same file
     in `.scratch/`) and one in DVC's cache. While a row trains it keeps its weights, the best weights, and two moments of each.
     """
-    weights = sum(path.stat().st_size for path in hub.rglob("*") if path.is_file())
+    weights = sum(path.stat().st_size for path in listed(hub, "**/*") if path.is_file())
     largest = max((hub / repository / "model.safetensors").stat().st_size for repository, _ in TEXT_MODELS.values())
     row = round(1.5 * largest)  # what a system adds to its text model is less than half of that
     return 4 * weights + 2 * rows * row + 5 * row

@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock
 from tqdm import tqdm
 
+from pipeline.base.files import listed
 from pipeline.base.params import load_params, load_study
 from pipeline.base.paths import INPUTS, MODELS, PIPELINE
 from pipeline.base.row_names import declared_names
@@ -82,5 +83,5 @@ def _measure(names: Sequence[str], copy: Path, out: Path) -> list[RowCost]:
 
 
 def _checkpoint_megabytes(row: Path) -> float:
-    seeds = [path.stat().st_size for path in row.glob("*/model.safetensors")]
+    seeds = [path.stat().st_size for path in listed(row, "*/model.safetensors")]
     return round(sum(seeds) / len(seeds) / 1e6, 1)

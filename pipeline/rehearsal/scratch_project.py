@@ -13,7 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from pipeline.base.dataset_params import YouCook2Dataset
-from pipeline.base.files import replacing, write_text
+from pipeline.base.files import listed, replacing, write_text
 from pipeline.base.params import load_params, read_yaml
 from pipeline.base.paths import INPUTS, PARAMS, PIPELINE, STUDIES
 from pipeline.base.scratch import file_sha256
@@ -48,7 +48,7 @@ def copy_code(project: Path, copy: Path) -> None:
 def write_pins(copy: Path, hub: Path) -> None:
     """Pins of the random weights in `hub`, in place of the published ones: so commits and digests are compared here, too."""
     repositories = {}
-    for folder in sorted(hub.glob("*/*/")):
+    for folder in listed(hub, "*/*/"):
         repository = folder.relative_to(hub).as_posix()
         digests = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
         repositories[repository] = {"revision": head_commit(repository), "sha256": digests}

@@ -1,4 +1,4 @@
-"""Every test video with its frames, texts and scores, as data for the page's own browser of videos.
+"""Test videos with their frames, texts and scores, as data for a page's own browser of videos.
 
 The data stand in a script element of type `application/json`. There `<`, `>` and `&` are written as escapes, so that no text
 of a video, a reference or a summary can end the element.
@@ -15,9 +15,9 @@ from pipeline.report.results import Results
 TEXT_ONLY, REFERENCE = "bart", "clipsum"
 
 
-def browser_data(results: Results) -> dict[str, Any]:
-    """Rows with their titles, the seeds, and one entry a video. `gain` is the primary metric of clipsum minus text only, mean
-    over seeds.
+def browser_data(results: Results, places: range) -> dict[str, Any]:
+    """Rows with their titles, the seeds, and one entry for each video at `places`, in the order of ids. `gain` is the primary
+    metric of clipsum minus text only, mean over seeds.
 
     `summaries` and `scores` (the primary metric; of a control with several draws, their mean) are `[row][seed]`.
     """
@@ -26,7 +26,8 @@ def browser_data(results: Results) -> dict[str, Any]:
     means = {name: values.mean(axis=0) for name, values in scores.items()}
     gains = means[REFERENCE] - means[TEXT_ONLY] if {REFERENCE, TEXT_ONLY} <= means.keys() else None
     videos = []
-    for place, video in enumerate(summaries.videos):
+    for place in places:
+        video = summaries.videos[place]
         videos.append(
             {
                 "id": video,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.base.encoder_names import ENCODERS
-from pipeline.base.files import read_json
+from pipeline.base.files import listed, read_json
 from pipeline.base.paths import COSTS, METRICS, PREDICTIONS, STORYBOARDS
 from pipeline.evaluation.repeats import HALF
 from pipeline.report.checks import check_ablation, check_alone, check_rows
@@ -54,7 +54,7 @@ def load_results(root: Path = Path(), *, declared: Collection[str] | None = None
 
 def undeclared(metrics: Path, declared: Collection[str]) -> list[str]:
     """Rows with a record in the folder `metrics` that are neither declared nor controls of such rows, nor floors."""
-    records = [record for path in sorted(metrics.glob("*.json")) if _is_record(record := read_json(path))]
+    records = [record for path in listed(metrics, "*.json") if _is_record(record := read_json(path))]
     trained = [each for each in records if each.get("kind") != "floor"]
     return [each["row"] for each in trained if (each.get("control_of") or each["row"]) not in declared]
 
@@ -93,13 +93,13 @@ def _repeats(repeated: Row, rows: Sequence[Row]) -> bool:
 
 def _read_rows(metrics: Path, predictions: Path, left_out: Collection[str] = ()) -> list[Row]:
     """All rows of a folder but those that are left out."""
-    paths = [path for path in sorted(metrics.glob("*.json")) if path.stem not in left_out and _is_record(read_json(path))]
+    paths = [path for path in listed(metrics, "*.json") if path.stem not in left_out and _is_record(read_json(path))]
     records = {path.stem: read_record(path) for path in paths}
     for stem, record in records.items():
         name = record.row if record.ablation is None else record.ablation.name
         if stem != name:
             raise ValueError(f"{metrics / stem}.json: describes row {name!r}; file and row must have the same name")
-    for path in sorted(predictions.glob("*.jsonl")):
+    for path in listed(predictions, "*.jsonl"):
         if path.stem not in records and path.stem not in left_out:
             raise ValueError(f"{path}: row {path.stem!r} has no {metrics / path.stem}.json; evaluate the row or delete the file")
     return [Row(record, _read_summaries(predictions / f"{stem}.jsonl", record)) for stem, record in records.items()]

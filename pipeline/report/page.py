@@ -1,10 +1,7 @@
 """The page: one HTML text without any outside resource. Every figure in it comes from here, every word from `templates/`."""
 
-import base64
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,16 +9,13 @@ from markupsafe import Markup
 
 from pipeline.base.params import Chosen
 from pipeline.base.templates import render
-from pipeline.report import ablations, browser, costs, tables, text, training_description
+from pipeline.report import ablations, costs, tables, text, training_description, video_pages
 from pipeline.report.calibration import Calibration
 from pipeline.report.claims import claims
 from pipeline.report.evidence import Evidence, frames_use, headline
 from pipeline.report.families import family_of
 from pipeline.report.paper import METRICS as PAPER_METRICS
 from pipeline.report.results import Results, Row
-
-WITHOUT_SCRIPT = 6  # videos shown to readers without JavaScript
-SCRIPT = Path(__file__).parent / "templates" / "browser.js"
 
 
 def render_page(
@@ -48,7 +42,7 @@ def render_page(
         **_conclusions(results, lines, evidence, calibration, resamples=resamples),
         **_figures(drawn),
         **_data(results),
-        **_browser(results),
+        **video_pages.first_page(results),
         details=training_description.training_details(results),
         epochs=list(training_description.chosen_epochs(results)),
         untrained=training_description.untrained(results),
@@ -119,16 +113,6 @@ def _data(results: Results) -> dict[str, Any]:
         "with_frames": results.storyboards is not None,
         "lost": [lost for part in parts for lost in part.lost],
         "truncated": [row for row in results.trained if any(row.record.truncated.values())],
-    }
-
-
-def _browser(results: Results) -> dict[str, Any]:
-    data, script = browser.browser_data(results), SCRIPT.read_text(encoding="utf-8")
-    return {
-        "examples": browser.first_videos(data, WITHOUT_SCRIPT),
-        "data": Markup(browser.as_script(data)),
-        "script": Markup(script),
-        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
 
 

@@ -64,6 +64,11 @@ class Results:
         return self.rows[0].record
 
     @property
+    def shared_videos(self) -> tuple[str, ...]:
+        """Ids of the videos that every row has summarised."""
+        return tuple(self.rows[0].summaries.videos)
+
+    @property
     def scored(self) -> tuple[Metric, ...]:
         """The metrics that these rows have: all, but for those that need what nobody knows."""
         return tuple(metric for metric in metrics.METRICS if metric.key in self.shared.metrics)

@@ -1,9 +1,10 @@
-"""The report folder: tables, figures and one self-contained page."""
+"""The report folder: tables, figures and one self-contained page, with files beside it if there are very many videos."""
 
 from collections.abc import Collection
+from itertools import chain
 from pathlib import Path
 
-from pipeline.base.files import write_json, write_text
+from pipeline.base.files import listed, write_json, write_text
 from pipeline.base.params import Chosen
 from pipeline.report import ablations, costs, figures, tables
 from pipeline.report.calibration import calibrate
@@ -11,6 +12,7 @@ from pipeline.report.evidence import gather_evidence
 from pipeline.report.load import load_results
 from pipeline.report.page import render_page
 from pipeline.report.results import Results
+from pipeline.report.video_pages import FOLDER, check_frames, further_pages
 
 FIGURES = "figures"
 COSTS = "costs.md"
@@ -25,15 +27,19 @@ def write_report(
     same inputs give the same bytes. Times and memory are in `index.html` and `costs.md` alone, which git does not keep. Figures
     of an earlier run that this one lacks are removed. Inconsistent inputs are a `ValueError` and leave `out` as it was.
     """
-    files = _render(load_results(root, declared=declared), resamples=resamples, chosen=chosen)
-    for name, text in files.items():
+    results = load_results(root, declared=declared)
+    check_frames(results)
+    files = _render(results, resamples=resamples, chosen=chosen)
+    written = []
+    for name, text in chain(files.items(), further_pages(results)):
         write_text(out / name, text)
-    for path in [*(out / FIGURES).iterdir(), out / COSTS]:
-        if path.relative_to(out).as_posix() not in files:
+        written.append(name)
+    for path in [*listed(out, f"{FIGURES}/*"), *listed(out, f"{FOLDER}/*"), out / COSTS]:
+        if path.relative_to(out).as_posix() not in written:
             path.unlink(missing_ok=True)
     # Lets DVC see in a fresh clone that the page is not there yet: git keeps the other outputs, and not this one.
-    write_json(out / "files.json", sorted(files))
-    return [out / name for name in files]
+    write_json(out / "files.json", sorted(written))
+    return [out / name for name in written]
 
 
 def _render(results: Results, *, resamples: int, chosen: Chosen) -> dict[str, str]:

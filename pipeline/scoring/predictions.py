@@ -30,7 +30,7 @@ class Summaries:
 
 def read_predictions(path: Path) -> Summaries:
     """The aligned summaries of a file `predictions/<row>.jsonl`; see `align` for what is refused."""
-    rows = read_json_lines(path)
+    rows = list(read_json_lines(path))
     for number, row in rows:
         if lacking := [column for column in COLUMNS if column not in row]:
             raise ValueError(f"{path}, line {number}: {', '.join(lacking)} is missing; expected {', '.join(COLUMNS)}")

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from pipeline.base.code import code_digest
 from pipeline.base.files import read_json, write_json
 from pipeline.base.paths import predictions_file
+from pipeline.base.resumable import kept_file
 from pipeline.base.scratch import file_sha256, fingerprint, keep_only, scratch_folder
 from pipeline.scoring.entity import Entities
 from pipeline.scoring.metrics import METRICS, OverCorpus, PerVideo, PerVideoEntities, signatures
@@ -29,12 +31,13 @@ def score_file(row: str, *, resamples: int, entities: Entities | None) -> tuple[
     known = None if entities is None else [sorted(entities.names), {video: sorted(names) for video, names in entities.of.items()}]
     key = fingerprint(file_sha256(path), resamples, signatures(), known, code_digest("pipeline.scoring.score"))
     with scratch_folder(f"score.{row}", key) as scratch:
-        kept = scratch / "scores.json"
-        if not kept.exists():
+
+        def score(kept: Path) -> None:
             scores, per_video = score_row(read_predictions(path), resamples=resamples, seed=0, entities=entities)
             metrics = {metric: score.model_dump(mode="json") for metric, score in scores.items()}
             write_json(kept, {"metrics": metrics, "per_video": per_video.model_dump(mode="json")})
-        found = read_json(kept)
+
+        found = read_json(kept_file(scratch, "scores.json", score))
         keep_only(scratch)
     per_video = VideoScores.model_validate(found["per_video"])
     return {metric: Score.model_validate(score) for metric, score in found["metrics"].items()}, per_video

@@ -9,7 +9,6 @@ there is a whole checkpoint, written when it improves; of the last one, only wha
 the same as far as PyTorch has deterministic algorithms.
 """
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -24,8 +23,9 @@ from transformers import PreTrainedTokenizerBase
 
 from pipeline.base.checkpoint import load_checkpoint, save_checkpoint
 from pipeline.base.device import fix_seed, mixed_precision
-from pipeline.base.files import write_json
+from pipeline.base.files import listed, write_json
 from pipeline.base.params import Finetune, Generate, Train
+from pipeline.base.scratch import digests_of, link_or_copy
 from pipeline.features.frame_inputs import FrameInputs
 from pipeline.models.parts.summarizer import Batch, Summarizer, load, save
 from pipeline.models.parts.vision import VisionSummarizer
@@ -69,14 +69,15 @@ def train_seed(task: Task, seed: int, out: Path, *, work: Path, on_epoch: Callab
     fix_seed(seed)
     system = task.create().to(task.device)
     optimiser = build_optimiser(system, task.settings, task.finetune)
-    state = load_checkpoint(work / "last.pt", task.device)
+    state = _whole(load_checkpoint(work / "last.pt", task.device), work, task.settings)
     history: list[Epoch] = []
+    written: dict[str, str] = {}  # what the checkpoint of the best epoch was when it was written
     looks = {"before": look(task, system)} if state is None else state["looks"]
     if state is not None:
         _, unexpected = system.load_state_dict(state["trained"], strict=False)
         assert not unexpected, unexpected
         optimiser.load_state_dict(state["optimiser"])
-        history = state["history"]
+        history, written = state["history"], state["best"]
         print(f"seed {seed}: goes on after epoch {len(history)}", flush=True)
         for epoch in history:
             on_epoch(epoch)
@@ -86,20 +87,24 @@ def train_seed(task: Task, seed: int, out: Path, *, work: Path, on_epoch: Callab
             chosen = best_epoch(history, task.settings)
             if chosen == len(history):
                 save(system, work / f"epoch-{chosen}")
+                written = digests_of(work / f"epoch-{chosen}")
             checkpoint = {
                 "looks": looks,
                 "trained": trained_state(system),
                 "optimiser": optimiser.state_dict(),
                 "history": history,
+                "best": written,
             }
             save_checkpoint(work / "last.pt", checkpoint)
-            for outdated in set(work.glob("epoch-*")) - {work / f"epoch-{chosen}"}:
+            for outdated in set(listed(work, "epoch-*")) - {work / f"epoch-{chosen}"}:
                 shutil.rmtree(outdated)
             on_epoch(history[-1])
             bar.set_postfix({score_key(task.settings): f"{history[-1][score_key(task.settings)]:.1f}"})
             bar.update()
     chosen = best_epoch(history, task.settings)
-    shutil.copytree(work / f"epoch-{chosen}", out, copy_function=os.link, dirs_exist_ok=True)
+    if digests_of(work / f"epoch-{chosen}") != written:
+        raise OSError(f"{work / f'epoch-{chosen}'} is not as it was written; run this again, and the seed is trained anew")
+    shutil.copytree(work / f"epoch-{chosen}", out, copy_function=link_or_copy, dirs_exist_ok=True)
     write_json(out / "history.json", [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in history])
     system = load(out).to(task.device)
     rates = {group["name"]: group["base_lr"] for group in optimiser.param_groups}
@@ -114,6 +119,17 @@ def train_seed(task: Task, seed: int, out: Path, *, work: Path, on_epoch: Callab
         "parameters": count_parameters(system),
         "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
     }
+
+
+def _whole(state: dict[str, Any] | None, work: Path, settings: Train) -> dict[str, Any] | None:
+    """The state, or None if the checkpoint of its best epoch is not as it was written."""
+    if state is None:
+        return None
+    best = work / f"epoch-{best_epoch(state['history'], settings)}"
+    if digests_of(best) == state["best"]:
+        return state
+    print(f"warning: {best} is not as it was written; this seed is trained anew. Is the disk all right?", flush=True)
+    return None
 
 
 def trained_state(system: Summarizer) -> dict[str, torch.Tensor]:

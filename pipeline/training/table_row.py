@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.base.code import code_digest
 from pipeline.base.encoder_names import check_encoder_name, encoder_title
+from pipeline.base.files import listed
 from pipeline.base.params import read_yaml
 from pipeline.base.paths import CORPUS, MODELS, PIPELINE, WEIGHTS
 from pipeline.base.row_names import declared_names
@@ -176,7 +177,7 @@ def seen_digests(sees: str | None) -> dict[str, Any]:
     """sha256 of the features or frames in the folder `sees`, and how many frames a video may have."""
     if sees is None:
         return {}
-    digests: dict[str, Any] = {"seen": [file_sha256(path) for path in sorted(Path(sees).glob("*.parquet"))]}
+    digests: dict[str, Any] = {"seen": [file_sha256(path) for path in listed(Path(sees), "*.parquet")]}
     if (Path(sees) / "summary.json").exists():
         from pipeline.frames.store import frames_per_video
 

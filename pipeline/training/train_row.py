@@ -13,11 +13,11 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from pipeline.base import tracking
-from pipeline.base.files import read_json, replacing, write_json
+from pipeline.base.files import listed, replacing, write_json
 from pipeline.base.params import Params, Runtime, Study, load_params
 from pipeline.base.paths import CORPUS
 from pipeline.base.resumable import Shard, all_done, run_shards, start_server
-from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder, scratch_root
+from pipeline.base.scratch import file_sha256, fingerprint, publish, read_kept, scratch_folder, scratch_root
 from pipeline.training.table_row import Row, create_system, frozen_parameters, input_digests, open_frame_inputs, write_row
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def train_row(row: Row, params: Params) -> list[dict[str, Any]]:
         write_json(folder / "row.json", about | {"made_from": digests, "fingerprint": key, "seeds": results})
         publish(folder, [*(shard.name for shard in shards), row.tokenizer.name, "row.json"], row.folder)
         write_json(training_seconds_file(row.name), {"fingerprint": key, "seconds": seconds})
-        for work_folder in folder.glob("work-*"):
+        for work_folder in listed(folder, "work-*"):
             shutil.rmtree(work_folder)
     return results
 
@@ -150,7 +150,7 @@ def curves(row_run: tracking.RowRun, folder: Path, seeds: Sequence[int]) -> Iter
         while not last_look:
             last_look = done.wait(timeout=1.0)
             for seed in seeds:
-                epochs = read_json(_curve(folder, seed)) if _curve(folder, seed).exists() else []
+                epochs = read_kept(_curve(folder, seed)) or []
                 if epochs and seed not in runs:
                     runs[seed] = open_runs.enter_context(row_run.seed_run(seed))
                 for epoch in epochs[logged[seed] :]:
@@ -188,7 +188,7 @@ def _libraries(row: Row) -> list[str]:
 
 
 def _copy_tokenizer(weights: Path, out: Path) -> None:
-    for path in sorted(weights.glob("*.json")) + sorted(weights.glob("*.txt")) + sorted(weights.glob("*.model")):
+    for path in (path for pattern in ("*.json", "*.txt", "*.model") for path in listed(weights, pattern)):
         if path.name not in ("pretraining.json", "source.json", "generation_config.json"):
             with replacing(out / path.name) as temporary:
                 shutil.copyfile(path, temporary)

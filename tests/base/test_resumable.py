@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from pipeline.base.files import temporary_beside
 from pipeline.base.resumable import Shard, run_shards
 from pipeline.base.scratch import discard, publish, scratch_folder
 
@@ -97,16 +98,15 @@ def test_what_is_discarded_loses_its_name_before_its_files(root: Path, monkeypat
     assert not [path for path in (root / ".scratch" / "stage").iterdir() if path.is_dir()]
 
 
-def test_leftovers_of_a_killed_process_with_the_same_number_do_no_harm(root: Path) -> None:
-    with scratch_folder("stage", "key") as folder:
-        (folder / f".0.{os.getpid()}.tmp").mkdir()
-
-        def work(items: Sequence[Any], path: Path) -> dict[str, Any]:
-            path.mkdir()
-            return {}
-
-        run_shards(work, [Shard("0", [0])], folder=folder, workers=1, unit="seed", title="train")
-        assert (folder / "0").is_dir()
+def test_what_a_killed_process_was_writing_goes_with_the_next_run(root: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), scratch_folder("train.row", "a") as folder:
+        temporary_beside(folder / "0").mkdir()
+        temporary_beside(folder / "1.parquet").write_text("half")
+        temporary_beside(root / "out").mkdir()
+        raise KeyboardInterrupt
+    train([0], root / "out")
+    assert [path.name for path in folder.iterdir() if "tmp" in path.name] == []
+    assert [path.name for path in root.iterdir() if "tmp" in path.name] == []
 
 
 def die(items: Sequence[Any], path: Path) -> dict[str, Any]:

@@ -1,17 +1,22 @@
 """The store of MLflow: shared by processes that start together, and never in the way of a training when it fails."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 
-from pipeline.base import tracking
+from pipeline.base import tracking, tracking_store
 from tests.base.tracked import OPENING, PROJECT
 
 
@@ -73,6 +78,69 @@ def test_server_that_never_answers_costs_little(root: Path, monkeypatch: pytest.
         seconds, messages = whole_training()
     assert len(messages) == 1
     assert seconds < 10
+
+
+@contextmanager
+def trickling(answers: int) -> Iterator[int]:
+    """A server that answers some requests as MLflow does and then sends a byte every fifth of a second, without end."""
+    experiment = json.dumps({"experiment_id": "7"}).encode()
+    over = Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        served = 0
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            Handler.served += 1
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            if Handler.served <= answers:
+                self.send_header("Content-Length", str(len(experiment)))
+                self.end_headers()
+                self.wfile.write(experiment)
+                return
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            with suppress(OSError):
+                while not over.wait(0.2):
+                    self.wfile.write(b" ")
+
+        do_GET = do_POST
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        over.set()
+        server.shutdown()
+
+
+@pytest.mark.parametrize("answers", [0, 1])
+def test_server_that_sends_a_byte_now_and_then_is_given_up(root: Path, monkeypatch: pytest.MonkeyPatch, answers: int) -> None:
+    """Every byte is in time, so no limit on the time between two of them ever ends it."""
+    for name in ("OPENING_SECONDS", "ACTION_SECONDS"):
+        monkeypatch.setattr(tracking_store, name, 2.0)
+    with trickling(answers) as port:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        seconds, messages = whole_training()
+    assert len(messages) == 1
+    assert "it has not answered in 2 seconds" in messages[0]
+    assert seconds < 10
+
+
+def test_a_store_that_is_slow_every_time_is_given_up_in_the_end(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking_store, "SLOW_SECONDS", 2.0)
+    monkeypatch.setattr(tracking_store, "open_store", lambda _: ("client", "7"))
+    tracker = tracking_store.Tracker("kitchen")
+    assert [tracker.attempt(lambda _: time.sleep(1.4) or "done") for _ in range(2)] == ["done", "done"]
+    with pytest.warns(RuntimeWarning, match="MLflow tracking is off"):
+        assert tracker.attempt(lambda _: time.sleep(1.4) or "done") is None
+    assert tracker.attempt(lambda _: "done") is None
 
 
 def test_broken_database_warns_once(root: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.corpus.annotations import Annotation, Malformed, read_annotations
+from pipeline.corpus.table import Video, read_corpus, write_corpus
 
 REAL = Path("../shared/data/youcook2")
 
@@ -57,6 +58,11 @@ def test_withheld_annotations_are_accepted_for_the_testing_subset_alone(tmp_path
         ({"annotations": [{"segment": [3, 1], "id": 0, "sentence": "a"}]}, r"annotations\[0\]\.segment"),
         ({"annotations": [{"segment": [0, 1], "id": 0, "sentence": " "}]}, r"annotations\[0\]\.sentence"),
         ({"annotations": [{"segment": [0, 1], "sentence": "a"}]}, "'id'"),
+        ({"duration": float("nan")}, r"abc\.duration: expected seconds, got nan"),
+        ({"duration": float("inf")}, r"abc\.duration: expected seconds, got inf"),
+        ({"duration": 10**400}, r"abc\.duration: expected seconds, got 1000+\.\.\.0+$"),
+        ({"annotations": [{"segment": [0, 1], "id": 0, "sentence": "a\ud800"}]}, r"\[0\]\.sentence: has half a character"),
+        ({"recipe_type": "\udfff"}, r"abc\.recipe_type: has half a character"),
     ],
 )
 def test_a_malformed_entry_is_a_row_that_names_the_key_and_the_others_are_read(
@@ -65,6 +71,55 @@ def test_a_malformed_entry_is_a_row_that_names_the_key_and_the_others_are_read(
     lost, fine = read_annotations(write(tmp_path, abc=entry(**changes), fine=entry()), recipes=None)
     assert isinstance(lost, Malformed) and isinstance(fine, Annotation)
     assert re.search(key, lost.reason)
+
+
+def test_what_is_said_of_a_malformed_entry_can_be_written(tmp_path: Path) -> None:
+    odd = json.loads('"\\ud800"')
+    (lost,) = read_annotations(write(tmp_path, **{odd: entry(subset=odd)}), recipes=None)
+    assert isinstance(lost, Malformed)
+    write_corpus([Video(lost.video_id, lost.split, "", status="failed", reason=lost.reason)], tmp_path / "corpus.parquet")
+    assert read_corpus(tmp_path / "corpus.parquet")["video_id"].tolist() == ["\\ud800"]
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
+    table = tmp_path / "names.csv"
+    table.write_bytes(b"\xef\xbb\xbf101,soup\n")
+    path = write(tmp_path, abc=entry())
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    (read,) = read_annotations(path, recipes=table)
+    assert isinstance(read, Annotation) and read.recipe == "soup"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"database": {"abc": {}, "abc": {}}}', r"annotations\.json: .*the key 'abc' is given twice"),
+        (b'{"database": {"abc": ' + b"[" * 100_000, r"annotations\.json: .*nested too deeply"),
+        (b'{"database": {"abc": {"duration": ' + b"9" * 5000 + b"}}}", r"annotations\.json: .*thousands of digits"),
+        (b'{"database":\n{"caf\xe9": {}}}', r"annotations\.json, line 2: not UTF-8"),
+    ],
+)
+def test_a_broken_file_is_named_and_nobody_is_told_to_delete_it(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "annotations.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_annotations(path, recipes=None)
+    assert "delete" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"101,soup\n\n101,pie\n", r"names\.csv, line 3: the number 101 is given twice"),
+        (b"101,soup\n102\n", r"names\.csv, line 2: expected a number and a name"),
+        (b"101,caf\xe9\n", r"names\.csv, line 1: not UTF-8"),
+        (b'101,soup\n102,"pie\n', r"names\.csv, line 2: not valid CSV"),
+    ],
+)
+def test_slips_in_the_names_of_recipes(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "names.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_annotations(write(tmp_path, abc=entry()), recipes=tmp_path / "names.csv")
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", "{", '{"database": []}'])

@@ -58,14 +58,16 @@ def test_a_missing_file_is_a_failed_row(tmp_path: Path) -> None:
     assert [(video.status, video.reason) for video in videos] == [
         ("ok", ""),
         ("failed", "file is missing"),
-        ("failed", "file is missing"),
+        ("failed", "not a regular file but a folder, a pipe or a device"),
     ]
 
 
 def test_splits_come_from_the_id_alone(tmp_path: Path) -> None:
     ids = [f"video{number}" for number in range(1000)]
-    forward = read_videos(write_table(tmp_path, "video_id,file\n" + "".join(f"{name},a.mp4\n" for name in ids)))
-    backward = read_videos(write_table(tmp_path, "file,video_id,split\n" + "".join(f"a.mp4,{name},\n" for name in reversed(ids))))
+    forward = read_videos(write_table(tmp_path, "video_id,file\n" + "".join(f"{name},{name}.mp4\n" for name in ids)))
+    backward = read_videos(
+        write_table(tmp_path, "file,video_id,split\n" + "".join(f"{name}.mp4,{name},\n" for name in reversed(ids)))
+    )
     splits = {video.video_id: video.split for video in forward}
     assert splits == {video.video_id: video.split for video in backward}
     counts = [list(splits.values()).count(split) for split in ("train", "validation", "test")]
@@ -90,6 +92,7 @@ def test_splits_come_from_the_id_alone(tmp_path: Path) -> None:
         ("video_id,file,sumary\na,a.mp4,x\n", r"videos\.csv: unknown column 'sumary'; expected columns video_id, file"),
         ("video_id,path\na,a.mp4\n", r"unknown column 'path'"),
         ("video_id\na\n", r"column 'file' is missing"),
+        ("video_id,file,summary,summary\na,a.mp4,x,y\n", r"videos\.csv: column 'summary' is there twice; keep one"),
         ("", r"column 'video_id', 'file' is missing"),
         ("video_id,file\n", r"has no rows"),
         ("video_id,file\na,a.mp4\n../b,b.mp4\n", r"videos\.csv, line 3: video id '\.\./b' is refused"),
@@ -106,7 +109,7 @@ def test_splits_come_from_the_id_alone(tmp_path: Path) -> None:
         ("video_id,file\na,\n", r"line 2: file '' is refused"),
         ("video_id,file,split\na,a.mp4,dev\n", r"line 2: split 'dev' is none of train, validation, test"),
         ("video_id,file,summary\na,a.mp4,Cut, then boil\n", r"line 2: more fields than columns"),
-        ('video_id,file\na,"a.mp4\n', r"not valid CSV"),
+        ('video_id,file\na,a.mp4\nb,"b.mp4\n', r"videos\.csv, line 3: not valid CSV"),
     ],
 )
 def test_slips_in_csv(tmp_path: Path, text: str, message: str) -> None:
@@ -120,6 +123,7 @@ def test_slips_in_csv(tmp_path: Path, text: str, message: str) -> None:
         ("{", r"videos\.jsonl, line 2: not valid JSON"),
         ("[1]", r"line 2: expected an object"),
         ('{"video_id": "b", "file": "b.mp4", "stepps": []}', r"line 2: unknown column 'stepps'"),
+        ('{"video_id": "b", "file": "b.mp4", "file": "a.mp4"}', r"line 2: .*the key 'file' is given twice"),
         ('{"video_id": "b"}', r"line 2: column 'file' is missing"),
         ('{"video_id": 7, "file": "b.mp4"}', r"line 2: video_id is not a text: 7"),
         ('{"video_id": "b", "file": "b.mp4", "steps": [1]}', r"line 2: steps is neither"),
@@ -145,5 +149,5 @@ def test_other_kinds_of_table_are_refused(tmp_path: Path) -> None:
         read_videos(write_table(tmp_path, "", name="videos.xlsx"))
     settings = write_table(tmp_path, "", name="latin.csv")
     Path(settings.table).write_bytes("video_id,file,summary\na,a.mp4,crème\n".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"latin\.csv: not UTF-8"):
+    with pytest.raises(ValueError, match=r"latin\.csv, line 2: not UTF-8"):
         read_videos(settings)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline.base.dataset_params import YouCook2Dataset
+from pipeline.corpus.downloads import FetchError
 from pipeline.corpus.table import Video
 from pipeline.corpus.youcook2 import ANNOTATIONS, get_annotations, held_out_split, read_videos
 from tests.drawn_videos import draw_video
@@ -76,7 +77,8 @@ def mirror(tmp_path: Path) -> Iterator[str]:
 def dataset(folder: Path, base: str = "http://127.0.0.1:9", **changes: object) -> YouCook2Dataset:
     videos = {
         "folder": str(folder / "videos"), "archive_url": f"{base}/raw_videos.tar.gz", "youtube": False, "max_height": 360,
-        "max_seconds": 60.0, "rate_seconds": 0.0, "retries": 1, "workers": 1, "cookies": "",
+        "archive_sha256": "", "archive_max_gb": 0.01, "max_seconds": 60.0, "rate_seconds": 0.0, "retries": 1, "workers": 1,
+        "cookies": "",
     }  # fmt: skip
     values: dict[str, object] = {
         "name": "youcook2", "folder": str(folder), "annotations_url": f"{base}/annotations.tar.gz", "annotations_sha256": SHA256,
@@ -94,8 +96,10 @@ def test_everything_from_the_mirror(mirror: str, tmp_path: Path, capsys: pytest.
     folder = tmp_path / "data"
     (folder / "transcripts").mkdir(parents=True)
     (folder / "transcripts" / "-aaaaaaaaaa.txt").write_text("first cut it\nthen fry it\n")
+    (folder / "transcripts" / "aaaaaaaaaa.English.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\ncut it\n")
     (folder / "label_foodtype.csv").write_text("101,toast\n")
     found = rows(dataset(folder, mirror))
+    assert "transcripts: 1 files fit no video of the annotations, such as aaaaaaaaaa.English" in capsys.readouterr().out
     assert set(found) == set(DATABASE)
     dashed = found["-aaaaaaaaaa"]
     assert (dashed.split, dashed.recipe, dashed.duration_seconds, dashed.status) == ("train", "toast", 12.5, "ok")
@@ -113,6 +117,43 @@ def test_everything_from_the_mirror(mirror: str, tmp_path: Path, capsys: pytest.
     (folder / "videos" / "ccccccccccc.webm").unlink()
     with pytest.raises(RuntimeError, match=r"raw_videos\.tar\.gz"):
         rows(dataset(folder, mirror))
+
+
+@pytest.mark.parametrize("mark", ["", "[]", "{}", '{"archive": "x", "lacking": 5}'])
+def test_a_damaged_note_of_what_an_archive_lacks_has_it_read_again(mirror: str, tmp_path: Path, mark: str) -> None:
+    found = rows(dataset(tmp_path, mirror))
+    (tmp_path / "videos" / ".archive.json").write_text(mark)
+    assert rows(dataset(tmp_path, mirror)) == found
+
+
+def test_a_signed_address_gives_the_archive_its_plain_name(mirror: str, tmp_path: Path) -> None:
+    signed = f"/raw_videos.tar.gz?signature={'0' * 300}"
+    Mirror.files[signed] = Mirror.files["/raw_videos.tar.gz"]
+    settings = dataset(tmp_path, mirror)
+    assert settings.videos is not None
+    videos = settings.videos.model_dump() | {"archive_url": mirror + signed}
+    assert rows(dataset(tmp_path, mirror, videos=videos))["-aaaaaaaaaa"].status == "ok"
+    assert (tmp_path / "raw_videos.tar.gz").is_file()
+
+
+def test_the_archive_is_checked_by_its_sha256_and_without_one_there_is_a_warning(
+    mirror: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = hashlib.sha256(Mirror.files["/raw_videos.tar.gz"]).hexdigest()
+    for number, (sha256, warned) in enumerate([(good, False), ("", True)]):
+        settings = dataset(tmp_path / str(number), mirror)
+        assert settings.videos is not None
+        videos = settings.videos.model_dump() | {"archive_sha256": sha256}
+        assert rows(dataset(tmp_path / str(number), mirror, videos=videos))["-aaaaaaaaaa"].status == "ok"
+        printed = capsys.readouterr().out
+        assert (f"Its sha256 is {good}" in printed) == warned == ("archive_sha256 is empty" in printed)
+    videos |= {"archive_sha256": "0" * 64}
+    with pytest.raises(FetchError, match=rf"raw_videos\.tar\.gz: sha256 is {good}, expected 0000"):
+        rows(dataset(tmp_path / "other", mirror, videos=videos | {"folder": str(tmp_path / "other" / "videos")}))
+    assert not (tmp_path / "other" / "videos").exists()
+    with pytest.raises(FetchError, match=r"raw_videos\.tar\.gz: has \d+ bytes, more than the 1000 that it may have"):
+        small = videos | {"folder": str(tmp_path / "small" / "videos"), "archive_max_gb": 1e-6}
+        rows(dataset(tmp_path / "small", mirror, videos=small))
 
 
 def test_no_source_says_where_to_get_it(mirror: str, tmp_path: Path) -> None:
@@ -180,6 +221,38 @@ def test_subtitles_come_for_videos_that_are_there_already_and_lack_a_transcript(
     texts = {video_id: found[video_id].transcript for video_id in ("-aaaaaaaaaa", "bbbbbbbbbbb", "ccccccccccc")}
     assert texts == {"-aaaaaaaaaa": "first cut it", "bbbbbbbbbbb": "now mix it", "ccccccccccc": ""}
     assert found["ccccccccccc"].status == "ok", "a video is none the worse for lacking subtitles"
+
+
+def test_english_subtitles_are_fetched_for_a_video_that_has_another_language_alone(
+    mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, videos = tmp_path / "data", tmp_path / "videos"
+    (folder / "transcripts").mkdir(parents=True)
+    videos.mkdir()
+    for video_id, where in (("-aaaaaaaaaa", folder / "transcripts"), ("bbbbbbbbbbb", videos), ("ccccccccccc", videos)):
+        draw_video(videos / f"{video_id}.mp4", frames=12)
+        (where / f"{video_id}.de.vtt").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\nauf Deutsch\n")
+    (videos / "ccccccccccc.en-GB.SRT").write_text("1\n00:00:01,000 --> 00:00:02,000\nby people\n")
+    asked: list[str] = []
+
+    def fetch(video_ids: Any, into: Path, *, settings: object) -> dict[str, str]:
+        asked.extend(video_ids)
+        (into / "-aaaaaaaaaa.en.vtt").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\nin English\n")
+        return {"bbbbbbbbbbb": "no English subtitles"}
+
+    monkeypatch.setattr("pipeline.corpus.youcook2_videos.fetch_subtitles", fetch)
+    settings = dataset(folder, mirror)
+    assert settings.videos is not None
+    local = settings.videos.model_dump() | {"folder": str(videos), "archive_url": "", "youtube": True}
+    found = rows(dataset(folder, mirror, videos=local, subtitles=True))
+    assert sorted(asked) == ["-aaaaaaaaaa", "bbbbbbbbbbb"]
+    texts = {video_id: found[video_id].transcript for video_id in ("-aaaaaaaaaa", "bbbbbbbbbbb", "ccccccccccc")}
+    assert texts == {"-aaaaaaaaaa": "in English", "bbbbbbbbbbb": "auf Deutsch", "ccccccccccc": "by people"}
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("transcript of")]
+    assert sorted(told) == [
+        "transcript of bbbbbbbbbbb: bbbbbbbbbbb.de.vtt is read; there are no English subtitles",
+        "transcript of ccccccccccc: ccccccccccc.en-GB.SRT is read, not ccccccccccc.de.vtt",
+    ]
 
 
 def test_missing_summaries_are_an_error_that_says_what_to_do(mirror: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -43,17 +44,30 @@ class Site(BaseHTTPRequestHandler):
         step = steps[0] if len(steps) == 1 else steps.pop(0) if steps else 200
         self.send_response(step if isinstance(step, int) else 200)
         self.send_header("Content-Type", "video/mp4")
-        self.send_header("Content-Length", str(len(self.video) if step in (200, "slow") else 0))
+        if step == "large":
+            self.send_header("Content-Length", str(10**12))
+        elif step != "endless":
+            self.send_header("Content-Length", str(len(self.video) if step in (200, "slow", "drip") else 0))
         self.end_headers()
+        if self.command == "GET" and step in ("drip", "large", "endless"):
+            with suppress(OSError):  # until the client has gone
+                self.send_without_end(2000 if step == "endless" else 1, pause=0.0 if step == "endless" else 0.1)
         if self.command == "GET" and step in (200, "slow"):
             for place in range(0, len(self.video), 2000):
                 self.wfile.write(self.video[place : place + 2000])
                 time.sleep(0.3 if step == "slow" else 0)
 
+    def send_without_end(self, size: int, *, pause: float) -> None:
+        self.wfile.write(self.video[:2000])  # enough to be known for a video
+        while True:
+            self.wfile.write(bytes(size))
+            time.sleep(pause)
+
     def send_page(self, name: str) -> None:
         """A page with a video and, if it is a good one, subtitles; or the subtitles."""
         stem, _, kind = name.rpartition(".")
-        track = f'<track kind="subtitles" srclang="en" src="/{stem}.vtt">' if stem == GOOD else ""
+        languages = {GOOD: ("en", "de"), LATER: ("en-GB", "en-orig", "en-de")}.get(stem, ())
+        track = "".join(f'<track kind="subtitles" srclang="{language}" src="/{stem}.vtt">' for language in languages)
         text = SUBTITLES if kind == "vtt" else f'<html><title>t</title><video src="/{stem}.mp4">{track}</video></html>'
         self.send_response(200)
         self.send_header("Content-Type", "text/vtt" if kind == "vtt" else "text/html")
@@ -106,6 +120,14 @@ def test_only_what_failed_for_the_moment_is_tried_again(site: str, tmp_path: Pat
     assert not (tmp_path / ".lost" / f"{LATER}.json").exists()
 
 
+@pytest.mark.parametrize("mark", ["", "[]", "{}", '{"reason": "removed"}', '{"reason": "removed", "permanent": 1}'])
+def test_a_damaged_mark_of_a_loss_has_the_video_tried_again(site: str, tmp_path: Path, mark: str) -> None:
+    (tmp_path / ".lost").mkdir()
+    (tmp_path / ".lost" / f"{GOOD}.json").write_text(mark)
+    assert fetch(tmp_path, GOOD) == {}
+    assert set(Site.asked) == {GOOD}
+
+
 def test_after_refusals_in_a_row_nobody_asks_any_more(site: str, tmp_path: Path) -> None:
     ids = [f"later{number:06d}" for number in range(8)]
     Site.trouble = {video_id: [429] for video_id in ids}
@@ -132,9 +154,10 @@ def test_a_loss_to_a_limit_is_tried_again_when_the_limit_is_raised(site: str, tm
 
 def test_subtitles_come_without_the_video(site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(youtube, "address", lambda video_id: f"{site}/{video_id}.html")
-    lost = fetch_subtitles([GOOD, DASHED], tmp_path, settings=SETTINGS)
+    lost = fetch_subtitles([GOOD, DASHED, LATER], tmp_path, settings=SETTINGS)
     assert lost == {DASHED: "no English subtitles"}
     assert (tmp_path / f"{GOOD}.en.vtt").read_text().startswith("WEBVTT")
+    assert sorted(path.name for path in tmp_path.glob("*.vtt")) == [f"{GOOD}.en.vtt", f"{LATER}.en-GB.vtt"]
     assert [path.name for path in tmp_path.glob("*.mp4")] == ["drawn.mp4"], "that is the server's"
     Site.asked = []
     assert fetch_subtitles([DASHED], tmp_path, settings=SETTINGS) == lost
@@ -163,6 +186,27 @@ def test_a_killed_run_goes_on(site: str, tmp_path: Path) -> None:
     Site.trouble = {}
     assert fetch(folder, GOOD) == {}
     assert (folder / f"{GOOD}.mp4").read_bytes() == Site.video
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason", "permanent"),
+    [
+        ("drip", "no answer in time", False),
+        ("large", "too large: more than 1000000 bytes", True),
+        ("endless", "too large: more than 1000000 bytes", True),
+    ],
+)
+def test_a_video_without_end_is_given_up(
+    site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str, reason: str, permanent: bool
+) -> None:
+    monkeypatch.setattr(youtube, "VIDEO_SECONDS", 4.0)
+    monkeypatch.setattr(youtube, "MOST_BYTES_PER_SECOND", 1e6 / SETTINGS.max_seconds)
+    Site.trouble = {GOOD: [trouble]}
+    start = time.monotonic()
+    assert fetch(tmp_path, GOOD, DASHED) == {GOOD: reason}, "the other one arrives"
+    assert time.monotonic() - start < 15.0
+    assert json.loads((tmp_path / ".lost" / f"{GOOD}.json").read_text())["permanent"] is permanent
+    assert not (tmp_path / f"{GOOD}.mp4").exists()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 import timm
@@ -219,7 +220,7 @@ def test_without_a_network_all_files_are_named_at_once(tmp_path: Path) -> None:
 def test_a_hub_that_does_not_answer_is_waited_for_once(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cached_only = []
 
-    def download(repository: str, file: str, *, revision: str | None, local_files_only: bool) -> str:
+    def download(repository: str, file: str, *, revision: str | None, local_files_only: bool, dry_run: bool) -> str:
         cached_only.append(local_files_only)
         raise LocalEntryNotFoundError("check your connection") from TimeoutError()
 
@@ -231,7 +232,8 @@ def test_a_hub_that_does_not_answer_is_waited_for_once(small: Path, monkeypatch:
 
 def test_another_commit_than_the_pinned_one_is_refused(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pin(small, "x/y")
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, **__: f"hub/snapshots/{HEAD}/a")
+    known, path = SimpleNamespace(file_size=1), f"hub/snapshots/{HEAD}/a"
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, dry_run=False, **__: known if dry_run else path)
     with pytest.raises(RuntimeError, match=f"commit {COMMIT} was asked for, {HEAD} came"):
         fetch_files("x/y", [("a",)])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -122,6 +123,34 @@ def test_a_killed_extraction_goes_on_after_the_last_shard(tmp_path: Path, monkey
     extract(tmp_path, frames)
     assert calls == ["00000.parquet", "00001.parquet", "00001.parquet"]
     assert sorted(path.name for path in (tmp_path / "features").iterdir()) == ["00000.parquet", "00001.parquet"]
+
+
+def test_a_damaged_picture_is_told_with_its_place_and_what_to_do(tmp_path: Path, frames: Path) -> None:
+    shard = frames / "00000.parquet"
+    table = pq.read_table(shard)
+    images = table.column("image").to_pylist()
+    images[7] = images[7][: len(images[7]) // 2]
+    damaged = table.set_column(table.schema.get_field_index("image"), "image", [images])
+    with pq.ParquetWriter(shard, damaged.schema) as writer:
+        for video_id in "abc":
+            writer.write_table(damaged.filter(pc.equal(damaged.column("video_id"), video_id)))
+    told = r"00000\.parquet, video b, frame 10: not a readable picture .*delete \.scratch/sample_frames and run"
+    with pytest.raises(ValueError, match=told):
+        extract(tmp_path, frames)
+    with pytest.raises(ValueError, match=told):
+        open_pixels(frames, toys.ENCODER)
+    with pytest.raises(ValueError, match=r"video b, picture 2: not a readable picture .*sample_frames"):
+        FrameStore(frames).images("b")
+
+
+def test_damaged_rows_of_a_shard_are_told_with_the_file(tmp_path: Path, frames: Path) -> None:
+    shard = frames / "00000.parquet"
+    data = bytearray(shard.read_bytes())
+    data[4 : len(data) // 2] = b"\xff" * (len(data) // 2 - 4)
+    shard.unlink()
+    shard.write_bytes(data)
+    with pytest.raises(ValueError, match=r"00000\.parquet: not a readable Parquet file .*sample_frames"):
+        extract(tmp_path, frames)
 
 
 def test_pixels_fitted_in_another_way_are_another_file(tmp_path: Path, frames: Path) -> None:

@@ -83,9 +83,23 @@ def test_what_does_not_fit_is_an_error_that_names_the_file(folder: Path, values:
     assert not Path("out").exists()
 
 
+@pytest.mark.parametrize("damaged", ["a", "b", "c"])
+def test_a_damaged_file_loses_its_video_alone(folder: Path, damaged: str) -> None:
+    for video_id in "abc":
+        np.save(folder / f"{video_id}.npy", padded(2))
+    path = folder / f"{damaged}.npy"
+    path.write_bytes(path.read_bytes()[:90])
+    found = bring(folder, *"abc")
+    assert (found["asked"], found["frames"], found["without"]) == (3, 4, [])
+    ((lost, reason),) = found["lost"].items()
+    assert lost == damaged
+    assert reason.startswith(f"{path}: not a readable .npy array (")
+    assert set(pq.read_table("out").column("video_id").to_pylist()) == set("abc") - {damaged}
+
+
 def test_other_files_and_folders_are_refused(folder: Path) -> None:
     np.save(folder / "a.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match=r"a\.npy: not a readable \.npy array"):
+    with pytest.raises(ValueError, match=r"given: none of the 1 files is a readable \.npy array"):
         bring(folder, "a")
     with pytest.raises(ValueError, match="features of none of the 1 videos"):
         bring(folder, "b")

