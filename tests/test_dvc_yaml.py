@@ -17,7 +17,7 @@ ROOMS = (
     "report", "rehearsal",
 )  # fmt: skip
 STAGES = [
-    "check", "weights", "download", "sample_frames", "extract_features", "train_text", "train", "evaluate_text", "evaluate",
+    "check", "download", "weights", "sample_frames", "extract_features", "train_text", "train", "evaluate_text", "evaluate",
     "weights_more", "extract_features_more", "train_more", "evaluate_more", "probe_more", "control", "probe", "floors", "costs",
     "report",
 ]  # fmt: skip
@@ -195,8 +195,15 @@ def test_every_parameter_of_a_study_is_read_by_a_stage(study: str) -> None:
     assert set(load(f"studies/{study}")) == read
 
 
-def test_no_stage_lists_how_to_run() -> None:
-    assert "runtime" not in str([definition(stage).get("params") for stage in STAGES])
+def test_how_to_run_is_listed_by_the_check_alone() -> None:
+    assert [stage for stage in STAGES if "runtime" in str(definition(stage).get("params"))] == ["check"]
+
+
+def test_the_check_reads_all_parameters_and_texts_are_looked_at_before_weights_are_fetched() -> None:
+    assert set(definition("check")["params"]) == set(load("params.yaml"))
+    assert "studies" in definition("check")["deps"]
+    order = list(load("dvc.yaml")["stages"])
+    assert order.index("check") < order.index("download") < order.index("weights")
 
 
 def test_the_encoder_under_study_is_read_by_the_rows_under_study_alone() -> None:

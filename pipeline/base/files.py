@@ -75,12 +75,36 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, _NUMBERS.sub(_on_one_line, text) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file that the pipeline wrote; a broken one is a `ValueError` that names it and says how to have it again."""
+def read_json(path: Path, keys: Mapping[str, type] | None = None) -> Any:
+    """Read a JSON file that the pipeline wrote; a broken one is a `ValueError` that names it and says how to have it again.
+
+    With `keys` it must be an object that has them, each with a value of the type given.
+    """
     try:
-        return parse_json(read_text(path), where=str(path))
+        value = parse_json(read_text(path), where=str(path))
     except ValueError as error:
         raise ValueError(f"{error}; delete the file and run its stage again") from error
+    if keys is not None and not isinstance(value, dict):
+        raise ValueError(f"{path}: not as it was written: no object; delete the file and run its stage again")
+    if strange := [key for key, kind in (keys or {}).items() if not isinstance(value.get(key), kind)]:
+        raise ValueError(f"{path}: not as it was written ({', '.join(strange)}); delete the file and run its stage again")
+    return value
+
+
+@contextmanager
+def readable(path: Path, *, stage: str) -> Iterator[None]:
+    """Around whatever reads `path`, which `stage` wrote: a file that is missing, or that its reader cannot make sense of, is an
+    error that names it and says what to run.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path} is missing; run `dvc repro {stage}` first") from error
+    except Exception as error:  # the libraries that read files have no common one, and damage makes them raise any
+        reason = " ".join(str(error).removeprefix(f"{path}: ").split())[:300]
+        raise ValueError(
+            f"{path}: cannot be read ({type(error).__name__}: {reason}); run `dvc repro --force {stage}`. Is the disk all right?"
+        ) from error
 
 
 def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

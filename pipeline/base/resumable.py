@@ -6,7 +6,7 @@ comes last. What is not as its mark says, or has an unreadable one, is made agai
 
 import json
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from pipeline.base.files import replacing, write_json
 from pipeline.base.processes import end_with_parent
-from pipeline.base.scratch import file_sha256, fingerprint, read_kept
+from pipeline.base.scratch import digests_of, file_sha256, files_of, fingerprint, read_kept
 
 Work = Callable[[Sequence[Any], Path], dict[str, Any]]
 
@@ -114,7 +114,7 @@ def _run_all(work: Work, todo: Sequence[Shard], bar: Any, *, folder: Path, worke
 def _run_one(work: Work, shard: Shard, folder: Path) -> None:
     with replacing(folder / shard.name) as temporary:
         summary = work(shard.items, temporary)
-        files = {name: [path.stat().st_size, file_sha256(path)] for name, path in _files(temporary)}
+        files = {name: [path.stat().st_size, file_sha256(path)] for name, path in files_of(temporary)}
     mark = json.loads(json.dumps({"summary": summary, "files": files}))  # as it will be read
     write_json(_mark(shard, folder), mark | {"sha256": fingerprint(mark)})
 
@@ -124,7 +124,7 @@ def _is_done(shard: Shard, folder: Path) -> bool:
     mark = _read_mark(shard, folder)
     if mark is None:
         return False
-    sizes = {name: path.stat().st_size for name, path in _files(folder / shard.name)}
+    sizes = {name: path.stat().st_size for name, path in files_of(folder / shard.name)}
     if sizes == {name: size for name, (size, _) in mark["files"].items()}:
         return True
     _give_up(shard, folder)
@@ -132,8 +132,7 @@ def _is_done(shard: Shard, folder: Path) -> bool:
 
 
 def _is_intact(shard: Shard, folder: Path) -> bool:
-    digests = {name: file_sha256(path) for name, path in _files(folder / shard.name)}
-    if digests == {name: sha256 for name, (_, sha256) in _known(shard, folder)["files"].items()}:
+    if digests_of(folder / shard.name) == {name: sha256 for name, (_, sha256) in _known(shard, folder)["files"].items()}:
         return True
     _give_up(shard, folder)
     return False
@@ -143,17 +142,9 @@ def _give_up(shard: Shard, folder: Path) -> None:
     """Remove the mark. The files go when the shard is made again."""
     print(f"warning: {folder / shard.name} is not as it was written; it is made again. Is the disk all right?", flush=True)
     _mark(shard, folder).unlink()
-    for _, path in _files(folder / shard.name):
+    for _, path in files_of(folder / shard.name):
         # It may be in DVC's cache, too, under the same inode. DVC trusts what is read-only and looks at everything else.
         path.chmod(path.stat().st_mode | stat.S_IWUSR)
-
-
-def _files(target: Path) -> Iterator[tuple[str, Path]]:
-    """Files of a shard with their names inside it; a shard that is one file, or missing, has the name of nothing."""
-    if target.is_dir():
-        yield from ((path.relative_to(target).as_posix(), path) for path in sorted(target.rglob("*")) if path.is_file())
-    elif target.is_file():
-        yield "", target
 
 
 def _summary(shard: Shard, folder: Path) -> dict[str, Any]:

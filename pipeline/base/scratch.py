@@ -45,10 +45,17 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def digests_of(folder: Path) -> dict[str, str]:
-    """sha256 of every file of a folder, by its path in it."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
+def files_of(target: Path) -> Iterator[tuple[str, Path]]:
+    """Every file of a folder with its path in it; of one file, that one with the name of nothing; of what is missing, none."""
+    if target.is_dir():
+        yield from ((path.relative_to(target).as_posix(), path) for path in sorted(target.rglob("*")) if path.is_file())
+    elif target.is_file():
+        yield "", target
+
+
+def digests_of(target: Path) -> dict[str, str]:
+    """sha256 of what `files_of` gives."""
+    return {name: file_sha256(path) for name, path in files_of(target)}
 
 
 def scratch_root() -> Path:
@@ -78,15 +85,10 @@ def read_kept(path: Path, keys: Mapping[str, type] | None = None) -> Any:
     if not path.exists():
         return None
     try:
-        value = read_json(path)
+        return read_json(path, keys)
     except (ValueError, OSError) as error:
         print(f"warning: {error}. It is made again. Is the disk all right?", flush=True)
         return None
-    fits = isinstance(value, dict) and all(isinstance(value.get(key), expected) for key, expected in (keys or {}).items())
-    if keys is not None and not fits:
-        print(f"warning: {path} is not as it was written. It is made again. Is the disk all right?", flush=True)
-        return None
-    return value
 
 
 def publish(folder: Path, names: Sequence[str], out: Path) -> None:

@@ -16,6 +16,7 @@ from unicodedata import normalize
 
 from pipeline.base.dataset_params import FolderDataset
 from pipeline.base.files import listed, read_json_lines
+from pipeline.base.scratch import file_sha256
 from pipeline.base.text_files import csv_rows
 from pipeline.corpus.entities import add_entities
 from pipeline.corpus.table import LONGEST_TEXT, SPLITS, Video, check_video_id, shown
@@ -25,6 +26,7 @@ OPTIONAL = ("split", "recipe", "steps", "transcript", "summary")
 _COLUMNS = f"columns {', '.join(REQUIRED)}; optional {', '.join(OPTIONAL)}"
 
 Row = tuple[int, dict[str, Any]]  # the line where it begins, and its fields
+_Given = tuple[str, str]  # a video and its split
 
 
 def read_videos(settings: FolderDataset, *, workers: int = 1) -> list[Video]:
@@ -66,12 +68,16 @@ class _Files:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._names: dict[Path, dict[str, str]] = {}  # of a folder: composed name -> name on the disk
-        self._given: dict[tuple[int, int], tuple[str, str]] = {}  # device and inode -> video and split
+        self._given: dict[tuple[int, int], _Given] = {}  # device and inode -> video and split
+        self._sizes: dict[int, tuple[Path, _Given]] = {}  # the first file of that size
+        self._contents: dict[tuple[int, str], _Given] = {}  # size and sha256, of files that are not alone with their size
+        self._read: set[int] = set()  # sizes of those
 
     def take(self, file: PurePosixPath, *, video_id: str, split: str, where: str) -> tuple[Path, str]:
         """The path of a video's file, and why it cannot be had, or an empty text.
 
-        Raises `ValueError` if it is the file of another split's video, whatever the names: that would be training on the test.
+        Raises `ValueError` if it is the file of another split's video, or a copy of it, whatever the names: that would be
+        training on the test.
         """
         path = self._root / file
         try:
@@ -85,13 +91,29 @@ class _Files:
             return path, "file is missing"
         if not stat.S_ISREG(status.st_mode):
             return path, "not a regular file but a folder, a pipe or a device"
-        other, its_split = self._given.setdefault((status.st_dev, status.st_ino), (video_id, split))
-        if its_split != split:
+        given = (video_id, split)
+        same = self._given.setdefault((status.st_dev, status.st_ino), given)
+        try:
+            if same is given:
+                same = self._with_content_of(path, status.st_size, given)
+        except OSError as error:
+            return path, f"file cannot be read: {error.strerror}"
+        if same[1] != split:
             raise ValueError(
-                f"{where}: video {video_id!r} of split {split} has the same file as video {other!r} of split {its_split}, "
-                f"{str(file)!r}; give both the same split, or remove one"
+                f"{where}: video {video_id!r} of split {split} has the same file as video {same[0]!r} of split {same[1]}, "
+                f"{str(file)!r} or a copy; give both the same split, or remove one"
             )
         return path, ""
+
+    def _with_content_of(self, path: Path, size: int, given: _Given) -> _Given:
+        """The first video with a file of this content. Only files of equal size are read."""
+        first, its_video = self._sizes.setdefault(size, (path, given))
+        if first == path or not size:
+            return given
+        if size not in self._read:
+            self._read.add(size)
+            self._contents[size, file_sha256(first)] = its_video
+        return self._contents.setdefault((size, file_sha256(path)), given)
 
     def _in_other_form(self, file: PurePosixPath) -> Path | None:
         """The path of `file` where an accent is a character of its own and here is part of its letter, or the other way round."""

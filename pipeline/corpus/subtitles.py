@@ -52,7 +52,7 @@ def _cues(text: str) -> Iterator[Cue]:
         if times is not None and (begins or not line):
             if begins and said and said[-1].strip().isdigit():  # the number of the next cue, with no empty line before it
                 said.pop()
-            yield *times, [cleaned for line_said in said if (cleaned := _clean_line(line_said))]
+            yield *times, _clean(said)
             times = None
         if begins:
             times, said = _times(line), []
@@ -60,7 +60,7 @@ def _cues(text: str) -> Iterator[Cue]:
             said.append(line)
         between = not line
     if times is not None:
-        yield *times, [cleaned for line_said in said if (cleaned := _clean_line(line_said))]
+        yield *times, _clean(said)
 
 
 def _times(line: str) -> tuple[float, float]:
@@ -76,10 +76,11 @@ def _seconds(time: str) -> float:
     return int(hours) * 3600 + int(minutes) * 60 + int(seconds) + float(f"0.{fraction}")
 
 
-def _clean_line(line: str) -> str:
-    plain = _CHARACTER.sub(lambda found: html.unescape(found[0]), _TAG.sub("", line))
+def _clean(said: list[str]) -> list[str]:
+    """The lines of a cue. A sound or a tag may begin in one line and end in another."""
+    plain = _CHARACTER.sub(lambda found: html.unescape(found[0]), _TAG.sub("", "\n".join(said)))
     for _ in range(_NESTED):
         plain, found = _SOUND.subn(" ", plain)
         if not found:
             break
-    return " ".join(plain.split())
+    return [cleaned for line in plain.split("\n") if (cleaned := " ".join(line.split()))]

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.base.files import replacing
+from pipeline.base.files import readable, replacing
 
 SPLITS = ("train", "validation", "test")
 SCHEMA = pa.schema(
@@ -103,7 +103,9 @@ def read_corpus(path: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -> pd.
 
     Texts are most of a large corpus: name the columns where they are not needed.
     """
-    frame: pd.DataFrame = _open(path).read(list(columns)).to_pandas()
+    file = _open(path)
+    with readable(path, stage="download"):
+        frame: pd.DataFrame = file.read(list(columns)).to_pandas()
     for column in {"steps", "entities"} & set(columns):
         frame[column] = [list(values) for values in frame[column]]
     return frame
@@ -111,7 +113,13 @@ def read_corpus(path: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -> pd.
 
 def read_batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """The corpus part by part, without ever holding it whole."""
-    yield from _open(path).iter_batches(_BATCH, columns=list(columns))
+    batches = _open(path).iter_batches(_BATCH, columns=list(columns))
+    while True:
+        with readable(path, stage="download"):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
 
 
 def usable_videos(frame: pd.DataFrame, split: str, *, source: str) -> pd.DataFrame:
@@ -140,6 +148,9 @@ def join_steps(steps: Sequence[str]) -> str:
 
 
 def _open(path: Path) -> Any:
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; run `dvc repro download` first")
-    return pq.ParquetFile(path)
+    """The table, opened. Missing or damaged, it is an error that names the stage to run."""
+    with readable(path, stage="download"):
+        file = pq.ParquetFile(path)
+        if not file.schema_arrow.equals(SCHEMA):
+            raise ValueError("its columns are not those of a corpus")
+    return file

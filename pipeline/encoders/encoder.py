@@ -11,12 +11,12 @@ Shapes: B batch of frames, H and W pixels, D feature width.
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline.base.files import read_json, replacing, write_json
+from pipeline.base.files import read_json, readable, replacing, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -254,14 +254,19 @@ def describe_oracle(out: Path) -> dict[str, str]:
 def read_spec(folder: Path) -> EncoderSpec:
     """The specification stored next to an encoder's weights."""
     path = folder / "encoder.json"
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; run `dvc repro weights@{folder.name}` first")
-    return rebuilt(read_json(path)["spec"])
+    with _readable(path):
+        return rebuilt(read_json(path, {"spec": dict})["spec"])
 
 
 def read_parameters(folder: Path) -> int:
     """The number of the encoder's parameters."""
-    return int(read_json(folder / "encoder.json")["parameters"])
+    path = folder / "encoder.json"
+    with _readable(path):
+        return int(read_json(path, {"parameters": int})["parameters"])
+
+
+def _readable(path: Path) -> AbstractContextManager[None]:
+    return readable(path, stage=f"weights@{path.parent.name}")
 
 
 def rebuilt(raw: Mapping[str, Any]) -> EncoderSpec:
@@ -276,5 +281,7 @@ def load_encoder(folder: Path) -> Encoder:
 
     spec = read_spec(folder)
     module = build_module(spec, weights_follow=True)
-    module.load_state_dict(load_file(folder / "encoder.safetensors"))
+    weights = folder / "encoder.safetensors"
+    with _readable(weights):
+        module.load_state_dict(load_file(weights))
     return Encoder(spec, module.eval())

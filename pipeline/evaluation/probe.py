@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipeline.base.files import listed
 from pipeline.base.paths import CORPUS
 from pipeline.corpus.table import read_corpus
+from pipeline.features.schema import read_features
 
 STRENGTH = 0.1  # inverse of the L2 penalty, on standardised features
 
@@ -48,7 +46,7 @@ class _Features:
 
 
 def _read(folder: Path) -> _Features:
-    table = pa.concat_tables(pq.read_table(path) for path in listed(folder, "*.parquet"))
+    table = read_features(folder, ("video_id", "frame_index", "embedding"))
     values = table.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
     keys = list(zip(table.column("video_id").to_pylist(), table.column("frame_index").to_pylist(), strict=True))
     return _Features(keys, values.reshape(len(table), -1).astype(np.float32))

@@ -21,12 +21,11 @@ import torch
 
 from pipeline.base.code import code_digest
 from pipeline.base.device import choose_device, mixed_precision
-from pipeline.base.files import read_json
 from pipeline.base.resumable import Shard, run_shards
 from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
 from pipeline.encoders.encoder import Encoder, EncoderSpec, load_encoder, preprocess, read_spec
 from pipeline.features.schema import NORMALISATION, feature_schema
-from pipeline.frames.store import SUMMARY, frame_shards, frames_per_video, read_batches, read_picture
+from pipeline.frames.store import frame_shards, frames_per_video, read_batches, read_picture, read_summary
 
 if TYPE_CHECKING:
     from pipeline.base.params import Runtime
@@ -39,7 +38,7 @@ def extract_features(frames: Path, out: Path, *, weights: Path, runtime: "Runtim
     shards are kept in scratch: wherever a call is killed, the next one resumes after the last of them.
     """
     sources, spec, per_video = frame_shards(frames), read_spec(weights), frames_per_video(frames)
-    stored = read_json(frames / SUMMARY)["short_side"]
+    stored = read_summary(frames)["short_side"]
     if stored < spec.resize_to:
         print(f"warning: {spec.name} wants pictures of {spec.resize_to} pixels, frames have {stored}: raise frames.short_side")
     sha256 = file_sha256(weights / "encoder.safetensors")

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from filelock import FileLock
 from torch import Tensor
@@ -26,8 +25,8 @@ from pipeline.base.resumable import kept_file
 from pipeline.base.scratch import file_sha256, fingerprint, scratch_root
 from pipeline.encoders.encoder import EncoderSpec
 from pipeline.features.extraction import pixel_batches
-from pipeline.features.schema import read_footer
-from pipeline.frames.store import frame_shards, frames_per_video
+from pipeline.features.schema import feature_files, read_features, read_footer
+from pipeline.frames.store import frame_shards, frames_per_video, read_columns
 
 _STALE_SECONDS = 24 * 3600
 
@@ -62,14 +61,14 @@ class FrameInputs:
 
 def open_features(folder: Path) -> FrameInputs:
     """The embeddings of one encoder. Files of different encoders or weights, or a non-finite value, are a `ValueError`."""
-    shards = listed(folder, "*.parquet")
-    if not shards:
-        raise FileNotFoundError(f"{folder} holds no features; run `dvc repro extract_features@{folder.name}` first")
+    shards = feature_files(folder)
     footers = [read_footer(shard) for shard in shards]
     for shard, footer in zip(shards, footers, strict=True):
         if footer != footers[0]:
             raise ValueError(f"{shard}: footer {footer} differs from {shards[0].name}'s {footers[0]}; extract again")
-    table = pa.concat_tables(pq.read_table(shard, columns=["video_id", "embedding"], memory_map=True) for shard in shards)
+    table = read_features(folder, ("video_id", "embedding"))
+    if not len(table):
+        raise ValueError(f"{folder} holds features of no video; run `dvc repro --force extract_features@{folder.name}`")
     embedding = table.column("embedding").combine_chunks()
     values = embedding.flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
     if not np.isfinite(values).all():
@@ -88,7 +87,7 @@ def open_pixels(frames: Path, spec: EncoderSpec) -> FrameInputs:
     key = fingerprint(fitted, [file_sha256(shard) for shard in shards], code_digest("pipeline.features.frame_inputs"))
     path = scratch_root() / "pixels" / f"{key}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
-    ids = pa.concat_tables(pq.read_table(shard, columns=["video_id"]) for shard in shards).column("video_id")
+    ids = pa.concat_tables(read_columns(shard, ["video_id"]) for shard in shards).column("video_id")
     with FileLock(path.with_suffix(".lock")):
         # Experiments side by side have one file each. A process that has mapped a file keeps it after removal.
         for other in listed(path.parent, "*.npy"):

@@ -21,7 +21,7 @@ from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_fol
 from pipeline.corpus.entities import entities_in
 from pipeline.corpus.table import read_corpus
 from pipeline.features.schema import NORMALISATION, feature_schema
-from pipeline.frames.store import frame_shards, frames_per_video
+from pipeline.frames.store import frame_shards, frames_per_video, read_columns
 
 _MULTIPLE = 8  # widths are filled up to one, so that attention heads divide them
 
@@ -39,7 +39,7 @@ def write_oracle_features(frames: Path, out: Path) -> dict[str, Any]:
     shards = [Shard(name=source.name, items=[source]) for source in sources]
 
     def write_shard(items: Sequence[Path], path: Path) -> dict[str, Any]:
-        times = pq.read_table(items[0], columns=["video_id", "frame_index", "pts_seconds"])
+        times = read_columns(items[0], ["video_id", "frame_index", "pts_seconds"])
         values = _vectors(times, videos, names)
         vectors = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
         schema = feature_schema(values.shape[1], footer)

@@ -8,7 +8,7 @@ Shapes: N frames, D feature width.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,9 @@ def import_features(name: str, source: ReadyFeatures, out: Path, *, study: str, 
     """Write ready-made features of encoder `name` to `out`; returns totals, ids of videos `without` any, and what is `lost`.
 
     `weights` is the encoder's folder, which says how wide its vectors are; `count` is the most frames a video may have. A damaged
-    `.npy` file loses its video: `lost` gives the reason. Raises `ValueError` for a file that is whole and does not belong here:
-    of another width, with more real rows, or with a value that is not a finite number. A folder that has none of the videos, or
-    in which DVC would not notice a change, is refused in the same way.
+    `.npy` file loses its video: `lost` gives the reason. A damaged Parquet file, which has many, is a `ValueError`. So is a file
+    that is whole and does not belong here: of another width, with more real rows, or with a value that is not a finite number.
+    A folder that has none of the videos, or in which DVC would not notice a change, is refused in the same way.
     """
     check_place(name, Path(source.path), study=study)
     corpus = read_corpus(CORPUS, ("video_id", "status"))
@@ -74,7 +74,8 @@ def copy_features(
         raise ValueError(
             f"ready_features.{name}.path: {folder} has vectors of {dim} values, {name} gives {width}: these are not its features"
         )
-    digests = [file_sha256(path) for path in tables] or [file_sha256(folder / f"{video_id}.npy") for video_id in have]
+    files = tables or [folder / f"{video_id}.npy" for video_id in have]
+    digests = [file_sha256(path) if path.is_file() else "" for path in files]  # a pipe would never end
     footer = {"encoder": name, "scale": "ready", "weights_sha256": "", "normalisation": NORMALISATION, "precision": "unknown"}
     footer |= {"frames_per_video": str(max_frames), "provenance": source.provenance}
     work = partial(_write_shard, folder=folder, tables=tables, dim=dim, max_frames=max_frames, footer=footer)
@@ -98,18 +99,38 @@ class DamagedFileError(ValueError):
     """A file that cannot be read, which loses one video."""
 
 
+@contextmanager
+def _readable(path: Path, kind: str) -> Iterator[None]:
+    """Around what reads a file of somebody else's, which may hold anything: whatever its reader says is that it is damaged."""
+    try:
+        if not path.is_file():
+            raise ValueError("not a regular file")
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise DamagedFileError(f"{path}: not a readable {kind} ({reason})") from error
+
+
+def _table(path: Path, columns: Sequence[str], **filters: Any) -> pa.Table:
+    with _readable(path, "Parquet file"):
+        names = pq.read_schema(path).names
+    if lacking := [column for column in _COLUMNS if column not in names]:
+        raise ValueError(f"{path}: column {', '.join(lacking)} is missing; expected {', '.join(_COLUMNS)}")
+    with _readable(path, "Parquet file"):
+        return pq.read_table(path, columns=list(columns), **filters)
+
+
 def _ids(tables: Sequence[Path]) -> Iterator[str]:
     for table in tables:
-        names = pq.read_schema(table).names
-        if lacking := [column for column in _COLUMNS if column not in names]:
-            raise ValueError(f"{table}: column {', '.join(lacking)} is missing; expected {', '.join(_COLUMNS)}")
-        yield from pq.read_table(table, columns=["video_id"]).column("video_id").unique().to_pylist()
+        yield from _table(table, ["video_id"]).column("video_id").unique().to_pylist()
 
 
 def _width(tables: Sequence[Path], arrays: Sequence[Path]) -> int:
-    if tables:
-        lengths = pa.compute.list_value_length(pq.read_table(tables[0], columns=["embedding"]).column("embedding"))
-        return int(lengths[0].as_py())
+    for table in tables:
+        embedding = _table(table, ["embedding"]).column("embedding")
+        if len(embedding):
+            with _readable(table, "column of embeddings"):
+                return int(pa.compute.list_value_length(embedding)[0].as_py())
     for path in arrays:
         with suppress(DamagedFileError):
             return int(_load(path).shape[1])
@@ -117,10 +138,8 @@ def _width(tables: Sequence[Path], arrays: Sequence[Path]) -> int:
 
 
 def _load(path: Path) -> np.ndarray:
-    try:
-        values: np.ndarray = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DamagedFileError(f"{path}: not a readable .npy array ({error})") from error
+    with _readable(path, ".npy array"):  # mapped, so that a header cannot ask for more than the file holds
+        values: np.ndarray = np.lib.format.open_memmap(path, mode="r")
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
         raise ValueError(f"{path}: expected floats [frames, width], found {values.dtype} {list(values.shape)}")
     return values
@@ -134,7 +153,7 @@ def _read(video_id: str, folder: Path, tables: Sequence[Path], dim: int) -> tupl
         index, seconds = np.arange(len(values), dtype=np.int32), np.full(len(values), np.nan)
         where = str(path)
     else:
-        parts = [pq.read_table(table, filters=[("video_id", "=", video_id)]) for table in tables]
+        parts = [_table(table, _COLUMNS, filters=[("video_id", "=", video_id)]) for table in tables]
         table = pa.concat_tables(part.select(_COLUMNS) for part in parts if len(part)).sort_by("frame_index")
         where = f"{folder}, video {video_id}"
         lengths = set(pa.compute.list_value_length(table.column("embedding")).to_pylist())

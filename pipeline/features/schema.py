@@ -1,9 +1,13 @@
 """What a feature file looks like: columns, and footer metadata that names encoder, weights and normalisation."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from pipeline.base.files import listed, readable
 
 NORMALISATION = "none"  # as the encoder gives them; the model brings them to unit length
 
@@ -17,5 +21,34 @@ def feature_schema(dim: int, footer: dict[str, str]) -> pa.Schema:
 
 def read_footer(shard: Path) -> dict[str, str]:
     """The footer metadata of a feature file."""
-    metadata = pq.read_metadata(shard).metadata or {}
+    with _readable(shard):
+        metadata = pq.read_metadata(shard).metadata or {}
     return {key.decode(): value.decode() for key, value in metadata.items() if key != b"ARROW:schema"}
+
+
+def read_features(folder: Path, columns: Sequence[str]) -> pa.Table:
+    """Columns of all feature files of an encoder, in the order of their names, memory-mapped.
+
+    No file, or one that is damaged, is an error that names it and the stage to run.
+    """
+    parts = []
+    for shard in feature_files(folder):
+        with _readable(shard):
+            parts.append(pq.read_table(shard, columns=list(columns), memory_map=True))
+    return pa.concat_tables(parts)
+
+
+def feature_files(folder: Path) -> list[Path]:
+    """The Parquet files of an encoder. Raises `FileNotFoundError` naming the stage to run when there are none."""
+    shards = listed(folder, "*.parquet")
+    if not shards:
+        raise FileNotFoundError(f"{folder} holds no features; run `dvc repro {_stage(folder)}` first")
+    return shards
+
+
+def _readable(shard: Path) -> AbstractContextManager[None]:
+    return readable(shard, stage=_stage(shard.parent))
+
+
+def _stage(folder: Path) -> str:
+    return f"extract_features@{folder.name}"

@@ -8,8 +8,7 @@ Shapes: N frames.
 
 import io
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.base.files import listed, read_json
+from pipeline.base.files import listed, read_json, readable
 
 SCHEMA = pa.schema(
     [("video_id", pa.string()), ("frame_index", pa.int32()), ("pts_seconds", pa.float64()), ("image", pa.binary())]
 )
 SUMMARY = "summary.json"
-_RUN_AGAIN = "delete .scratch/sample_frames and run `dvc repro --force sample_frames`"
+_STAGE = "sample_frames"
+_RUN_AGAIN = f"run `dvc repro --force {_STAGE}`"
 
 
 def frame_shards(folder: Path) -> list[Path]:
@@ -38,13 +38,32 @@ def frame_shards(folder: Path) -> list[Path]:
 
 def frames_per_video(folder: Path) -> int:
     """The number of frames asked for per video: no video has more."""
-    return int(read_json(folder / SUMMARY)["count"])
+    return int(read_summary(folder)["count"])
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """`summary.json` of a store. Missing or damaged, it is an error that names the stage to run."""
+    with readable(folder / SUMMARY, stage=_STAGE):
+        summary: dict[str, Any] = read_json(folder / SUMMARY, {"count": int, "short_side": int, "videos": list})
+    return summary
 
 
 def read_batches(shard: Path, *, batch_size: int) -> Iterator[pa.RecordBatch]:
     """Rows of a shard, columns as in `SCHEMA`, without reading it whole."""
-    with _readable(shard):
-        yield from _open_shard(shard).iter_batches(batch_size)
+    batches = _open_shard(shard).iter_batches(batch_size)
+    while True:
+        with readable(shard, stage=_STAGE):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+
+
+def read_columns(shard: Path, columns: Sequence[str]) -> pa.Table:
+    """Columns of a shard, without its pictures if they are not among them."""
+    file = _open_shard(shard)
+    with readable(shard, stage=_STAGE):
+        return file.read(list(columns))
 
 
 class FrameStore:
@@ -55,16 +74,15 @@ class FrameStore:
 
     def __init__(self, folder: Path) -> None:
         """Raises `FileNotFoundError` or `ValueError` naming the file and the stage to run when the store is incomplete."""
-        if not (folder / SUMMARY).exists():
-            raise FileNotFoundError(f"{folder / SUMMARY} is missing; run `dvc repro sample_frames` first")
         self.folder = folder
-        self.summary: dict[str, Any] = read_json(folder / SUMMARY)
+        self.summary = read_summary(folder)
         groups: Counter[str] = Counter()
         self._places: dict[str, tuple[Path, int]] = {}  # shard and row group of each video
-        for video in self.summary["videos"]:
-            if video["status"] == "ok":
-                self._places[video["video_id"]] = (folder / video["shard"], groups[video["shard"]])
-                groups[video["shard"]] += 1
+        with readable(folder / SUMMARY, stage=_STAGE):
+            for video in self.summary["videos"]:
+                if video["status"] == "ok":
+                    self._places[video["video_id"]] = (folder / video["shard"], groups[video["shard"]])
+                    groups[video["shard"]] += 1
         self.video_ids = list(self._places)
         if groups.keys() - {path.name for path in self.shards()}:
             raise ValueError(f"{folder} has other shards than {SUMMARY} says; {_RUN_AGAIN}")
@@ -91,10 +109,10 @@ class FrameStore:
         if video_id not in self._places:
             raise ValueError(f"{self.folder}: no frames of video {video_id!r}; {SUMMARY} says why a video was lost")
         shard, group = self._places[video_id]
-        with _readable(shard):
-            file = _open_shard(shard)
-            if file.num_row_groups <= group:
-                raise ValueError(f"{shard} holds other videos than {SUMMARY} says; {_RUN_AGAIN}")
+        file = _open_shard(shard)
+        if file.num_row_groups <= group:
+            raise ValueError(f"{shard} holds other videos than {SUMMARY} says; {_RUN_AGAIN}")
+        with readable(shard, stage=_STAGE):
             found = file.read_row_group(group, columns=["video_id", column])
         if set(found.column("video_id").to_pylist()) != {video_id}:
             raise ValueError(f"{shard}: row group {group} is not video {video_id!r}, as {SUMMARY} says; {_RUN_AGAIN}")
@@ -116,18 +134,9 @@ def read_picture(jpeg: bytes, *, where: str) -> Image.Image:
         raise ValueError(f"{where}: not a readable picture ({error}); {_RUN_AGAIN}") from error
 
 
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, pa.ArrowInvalid) as error:
-        cause = " ".join(str(error).split())
-        raise ValueError(f"{path}: not a readable Parquet file ({cause}); {_RUN_AGAIN}") from error
-
-
 def _open_shard(path: Path) -> Any:
-    with _readable(path):
+    with readable(path, stage=_STAGE):
         file = pq.ParquetFile(path, memory_map=True)
-    if not file.schema_arrow.equals(SCHEMA):
-        raise ValueError(f"{path}: its columns are not those of a frame store; {_RUN_AGAIN}")
+        if not file.schema_arrow.equals(SCHEMA):
+            raise ValueError("its columns are not those of a frame store")
     return file

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from pipeline.base.files import readable
 from pipeline.base.params import Text
+from pipeline.base.paths import WEIGHTS
 from pipeline.corpus.table import usable_videos
 from pipeline.features.frame_inputs import FrameInputs
 from pipeline.models.parts.summarizer import IGNORED, Batch
@@ -67,7 +69,9 @@ class Examples:
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """The tokenizer beside the text model's weights, from local files only."""
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    stage = f"weights@{folder.name}" if folder.parent == WEIGHTS else f"--glob 'train*@{folder.parent.name}'"
+    with readable(folder, stage=stage):
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 def read_examples(corpus: pd.DataFrame, split: str, *, text: Text, source: str, tokenizer: PreTrainedTokenizerBase) -> Examples:

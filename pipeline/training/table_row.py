@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.base.code import code_digest
 from pipeline.base.encoder_names import check_encoder_name, encoder_title
-from pipeline.base.files import listed
+from pipeline.base.files import listed, readable
 from pipeline.base.params import read_yaml
 from pipeline.base.paths import CORPUS, MODELS, PIPELINE, WEIGHTS
 from pipeline.base.row_names import declared_names
@@ -147,7 +147,9 @@ def check_lengths(text_folder: Path, study: "Study") -> None:
     """Raise `ValueError` naming the parameter that asks for more tokens than the text model has positions for."""
     from transformers import AutoConfig
 
-    positions = getattr(AutoConfig.from_pretrained(text_folder), "max_position_embeddings", None)  # T5 has no limit
+    with readable(text_folder / "config.json", stage=f"weights@{text_folder.name}"):
+        config = AutoConfig.from_pretrained(text_folder, local_files_only=True)
+    positions = getattr(config, "max_position_embeddings", None)  # T5 has no limit
     wanted = {
         "text.max_source_tokens": study.text.max_source_tokens,
         "text.max_target_tokens": study.text.max_target_tokens,

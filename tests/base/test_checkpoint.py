@@ -30,7 +30,20 @@ def test_a_wrong_bit_is_noticed(checkpoint: Path, capsys: pytest.CaptureFixture[
     content[start + int(place * 20_000)] ^= 1
     checkpoint.write_bytes(content)
     assert load_checkpoint(checkpoint, CPU) is None
-    assert f"warning: {checkpoint} is damaged (the checksum of" in capsys.readouterr().out
+    assert f"warning: {checkpoint} is damaged: its sha256 does not fit" in capsys.readouterr().out
+
+
+def test_a_wrong_bit_is_noticed_wherever_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In names, sizes, attributes and offsets of PyTorch's archive, too, which have no checksum of its own."""
+    path = tmp_path / "small.pt"
+    save_checkpoint(path, {"weights": torch.ones(2)})
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        assert load_checkpoint(path, CPU) is None, place
+    path.write_bytes(whole)
+    assert load_checkpoint(path, CPU) is not None
+    capsys.readouterr()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.99])

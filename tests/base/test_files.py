@@ -14,7 +14,6 @@ ROOT = Path(__file__).parents[2]
 LIST_ALL = {
     "pipeline/base/disk.py": "counts bytes, hidden ones too",
     "pipeline/base/files.py": "is where `listed` is",
-    "pipeline/base/resumable.py": "compares a shard with all that was written",
     "pipeline/base/scratch.py": "does the same, and looks for what was left behind",
     "pipeline/rehearsal/watched.py": "counts bytes while they are written",
 }

@@ -15,7 +15,7 @@ def write_table(
 ) -> FolderDataset:
     (folder / "videos").mkdir(exist_ok=True)
     for file in files:
-        (folder / "videos" / file).write_bytes(b"x")
+        (folder / "videos" / file).write_bytes(file.encode())
     (folder / name).write_text(text, encoding="utf-8")
     return FolderDataset(
         name="folder", table=str(folder / name), videos=str(folder / "videos"), entities="", max_failed_share=0.5

@@ -56,10 +56,12 @@ def test_a_name_that_no_disk_takes_is_a_failed_row(tmp_path: Path, videos: Path)
     assert (below.status, below.reason) == ("failed", "file is missing")
 
 
-@pytest.mark.parametrize("other", ["a.mp4", "./a.mp4", "linked.mp4", "hard.mp4"])
+@pytest.mark.parametrize("other", ["a.mp4", "./a.mp4", "linked.mp4", "hard.mp4", "copy.mp4"])
 def test_one_file_in_two_splits_is_refused_whatever_it_is_called(tmp_path: Path, videos: Path, other: str) -> None:
     (videos / "linked.mp4").symlink_to("a.mp4")
     os.link(videos / "a.mp4", videos / "hard.mp4")
+    for name, content in (("a.mp4", b"a video"), ("copy.mp4", b"a video"), ("as_long.mp4", b"another")):
+        (videos / name).write_bytes(content)
     rows: list[dict[str, object]] = [
         {"video_id": "one", "file": "a.mp4", "split": "train"}, {"video_id": "two", "file": other, "split": "test"},
     ]  # fmt: skip
@@ -68,6 +70,8 @@ def test_one_file_in_two_splits_is_refused_whatever_it_is_called(tmp_path: Path,
         read_videos(table(tmp_path, rows))
     rows[1]["split"] = "train"
     assert [video.status for video in read_videos(table(tmp_path, rows))] == ["ok", "ok"]
+    rows[1] |= {"split": "test", "file": "as_long.mp4"}
+    assert [video.split for video in read_videos(table(tmp_path, rows))] == ["train", "test"]
 
 
 def test_a_long_transcript_is_read_from_csv(tmp_path: Path, videos: Path) -> None:

@@ -73,6 +73,7 @@ def test_nothing_that_is_said_is_lost_and_nothing_else_is_read(text: str) -> Non
         ("3 < 4 <b>and [clap] 5 > 4</b>", "3 < 4 and 5 > 4"),
         ("salt &amp; pepper&#44; &eacute; &lt;b&gt;", "salt & pepper, é <b>"),
         ("a [sound (of) water] b (left open", "a b (left open"),
+        ("a [sound\nof water] b <c.one\n.two>c", "a b c"),
         ("add {2} cups", "add {2} cups"),
         (f"&#{'9' * 5000}; x &#55296;", f"&#{'9' * 5000}; x \ufffd"),
         ("42", "42"),

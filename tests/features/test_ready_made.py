@@ -1,6 +1,8 @@
 """Ready-made features become a feature store."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +31,7 @@ def padded(frames: int, *, width: int = WIDTH) -> np.ndarray:
     return np.concatenate([GENERATOR.normal(size=(frames, width)), np.zeros((FRAMES - frames, width))])
 
 
-def bring(folder: Path, *video_ids: str, width: int = WIDTH) -> dict[str, object]:
+def bring(folder: Path, *video_ids: str, width: int = WIDTH) -> dict[str, Any]:
     source = ReadyFeatures(path=str(folder), provenance="drawn for a test")
     return copy_features("clip_vit_b32", source, Path("out"), video_ids=video_ids, max_frames=FRAMES, width=width)
 
@@ -95,6 +97,39 @@ def test_a_damaged_file_loses_its_video_alone(folder: Path, damaged: str) -> Non
     assert lost == damaged
     assert reason.startswith(f"{path}: not a readable .npy array (")
     assert set(pq.read_table("out").column("video_id").to_pylist()) == set("abc") - {damaged}
+
+
+@pytest.mark.parametrize("kind", ["pipe", "archive", "no header", "huge", "no dictionary"])
+def test_whatever_else_is_called_npy_loses_its_video_alone(folder: Path, kind: str) -> None:
+    np.save(folder / "a.npy", padded(2))
+    path = folder / "b.npy"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "archive":
+        with path.open("wb") as stream:
+            np.savez(stream, a=padded(2))
+    else:
+        text = {
+            "no header": "",
+            "huge": f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({10**12}, 6)}}",
+            "no dictionary": "((",
+        }
+        header = text[kind].encode()
+        path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    found = bring(folder, "a", "b")
+    assert list(found["lost"]) == ["b"] and f"{path}: not a readable .npy array (" in found["lost"]["b"]
+
+
+def test_a_damaged_parquet_file_is_named(folder: Path) -> None:
+    columns = {"video_id": ["a"], "frame_index": pa.array([0], pa.int32()), "pts_seconds": [0.0]}
+    table = pa.table(columns | {"embedding": pa.array([[1.0] * WIDTH], pa.list_(pa.float32()))})
+    pq.write_table(table.slice(0, 0), folder / "0.parquet")  # of no video: it tells no width
+    pq.write_table(table, folder / "1.parquet")
+    assert bring(folder, "a")["frames"] == 1
+    whole = (folder / "1.parquet").read_bytes()
+    (folder / "1.parquet").write_bytes(whole[:-20])
+    with pytest.raises(ValueError, match=r"1\.parquet: not a readable Parquet file \("):
+        bring(folder, "a")
 
 
 def test_other_files_and_folders_are_refused(folder: Path) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, GenerationConfig, PreTrainedTokenizerBase
 from transformers.modeling_outputs import BaseModelOutput
 
-from pipeline.base.files import read_json, replacing, write_json
+from pipeline.base.files import read_json, readable, replacing, write_json
 from pipeline.base.params import Generate, Model
 from pipeline.encoders.encoder import Encoder, build_module, rebuilt
 
@@ -181,7 +181,8 @@ def create(
     are trained, or adapters of rank `lora_rank` in them. The text model's published generation settings are kept.
     Raises `ValueError` when the model is unknown, or not made for the kind of text model in `text_folder`.
     """
-    text = AutoModelForSeq2SeqLM.from_pretrained(text_folder)
+    with readable(text_folder, stage=f"weights@{text_folder.name}"):
+        text = AutoModelForSeq2SeqLM.from_pretrained(text_folder, local_files_only=True)
     if text.config.model_type not in _DROPOUT:
         raise ValueError(f"{text_folder}: a text model of type {text.config.model_type!r}; known types are {', '.join(_DROPOUT)}")
     architecture = Architecture(
@@ -229,16 +230,18 @@ def save(system: Summarizer, folder: Path) -> None:
 
 def load(folder: Path) -> Summarizer:
     """Rebuild a system from nothing but its checkpoint."""
-    config = folder / "config.json"
-    if not config.exists():
-        raise FileNotFoundError(f"{config} is missing; run the train stage of this row first")
-    system = build(Architecture(**read_json(config)))
+    config, weights, generation = (folder / name for name in ("config.json", "model.safetensors", "generation_config.json"))
+    stage = f"--glob 'train*@{folder.parent.name}'"
+    with readable(config, stage=stage):
+        system = build(Architecture(**read_json(config, {"model": str, "text": dict, "settings": dict})))
     system.adapt()
-    missing, unexpected = system.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+    with readable(weights, stage=stage):
+        missing, unexpected = system.load_state_dict(load_file(weights), strict=False)
     if unexpected or set(missing) != _tied(system):
         raise ValueError(f"{folder}: checkpoint and architecture differ (missing {missing}, unexpected {unexpected})")
     system.text.tie_weights()
-    system.text.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
+    with readable(generation, stage=stage):
+        system.text.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
     return system.eval()
 
 
