@@ -6,15 +6,35 @@ run them.
 
 import argparse
 import os
+import sys
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from pipeline.base.processes import end_with_dvc
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage; when DVC, which started it, is gone, the stage ends too."""
+    """Run a stage; when DVC, which started it, is gone, the stage ends too.
+
+    An error that this project raises on purpose says what is wrong and what to do, in one line. Any other has its traceback.
+    """
     end_with_dvc()
-    main()
+    try:
+        main()
+    except Exception as error:
+        if not _is_ours(error):
+            raise
+        sys.exit(f"error: {error}")
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether `error` comes from a `raise` statement of this project, in this process."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames or not Path(frames[-1].filename).is_relative_to(Path(__file__).parents[1]):
+        return False
+    from_a_worker = type(error.__cause__).__name__ == "_RemoteTraceback"
+    return not from_a_worker and (frames[-1].line or "").startswith("raise ")
 
 
 def item_of_stage(description: str | None, name: str, *, meaning: str) -> str:

@@ -3,7 +3,6 @@
 python -m stages.check
 """
 
-import sys
 from pathlib import Path
 
 from pipeline.base.disk import require_disk
@@ -18,10 +17,7 @@ CHECKED = Path("data/checked.txt")
 
 def main() -> None:
     params = load_params()
-    try:
-        print(require_disk(params, read_yaml(PIPELINE), folder=scratch_root().parent))
-    except OSError as error:
-        sys.exit(f"check: {error}")
+    print(require_disk(params, read_yaml(PIPELINE), folder=scratch_root().parent))
     # The same bytes whatever was checked, so that nothing else runs again because of it.
     write_text(CHECKED, "The parameters were checked before the first stage.\n")
 

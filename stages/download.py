@@ -3,7 +3,7 @@
 from pipeline.base.files import write_json
 from pipeline.base.params import load_params
 from pipeline.base.paths import CORPUS, METRICS
-from pipeline.corpus.coverage import check_losses, describe_corpus
+from pipeline.corpus.coverage import check_losses, describe_corpus, missing_for_training
 from pipeline.corpus.datasets import get_videos
 from pipeline.corpus.table import write_corpus
 from stages import run
@@ -21,6 +21,9 @@ def main() -> None:
     for split, count in about["coverage"].items():
         having = ", ".join(f"{number} with {name}" for name, number in about["texts"][split].items())
         print(f"{split}: {count['ok']} of {count['asked']} videos, {count['failed']} lost; {having}")
+    if lacking := missing_for_training(CORPUS, source=params.current.text.source):
+        print(f"warning: nothing can be trained: {lacking}. Frames and features need no texts:")
+        print(f"  dvc exp run -S study={params.study} extract_features@{params.encoder}")
     check_losses(
         failed=len(about["lost"]),
         asked=sum(count["asked"] for count in about["coverage"].values()),

@@ -254,13 +254,16 @@ def test_what_is_added_in_a_studys_inputs_is_seen_by_dvc_and_hidden_from_git(tmp
     videos = tmp_path / "data" / "inputs" / "my_videos" / "videos"
     videos.mkdir(parents=True)
     summaries.parent.mkdir()
-    for path in (summaries, videos / "a.mp4", videos.parent / "videos.csv"):
+    table, about = videos.parent / "videos.csv", videos.parent / "README.md"
+    for path in (summaries, videos / "a.mp4", table, about):
         path.write_text("content\n")
-    run(sys.executable, "-m", "dvc", "add", "-q", str(summaries), str(videos.parent))
+    run("git", "add", str(about))
+    run(sys.executable, "-m", "dvc", "add", "-q", str(summaries), str(videos), str(table))
     run(sys.executable, "-m", "dvc", "checkout", "-q", "--force")
     assert summaries.exists() and (videos / "a.mp4").exists()
     for_git = set(run("git", "ls-files", "-o", "--exclude-standard", "data/inputs").split())
-    assert for_git == {f"data/inputs/{name}" for name in (".gitignore", "my_videos.dvc", "youcook2/summaries.jsonl.dvc")}
+    added = ("my_videos/videos.csv.dvc", "my_videos/videos.dvc", "youcook2/summaries.jsonl.dvc")
+    assert for_git == {f"data/inputs/{name}" for name in added}
     tracked = {line.split()[-1] for line in run(sys.executable, "-m", "dvc", "list", "--dvc-only", "-R", ".").splitlines()}
     names = ("my_videos/videos.csv", "my_videos/videos/a.mp4", "youcook2/summaries.jsonl")
     assert tracked == {f"data/inputs/{name}" for name in names}

@@ -25,6 +25,7 @@ _NEUTRAL = (
     "resumable",
     "row_names",
     "scratch",
+    "slips",
     "text_files",
     "tracking",
     "tracking_store",

@@ -27,6 +27,7 @@ from pipeline.base.dataset_params import (
 from pipeline.base.encoder_names import check_encoder_name, check_more_encoders
 from pipeline.base.files import listed
 from pipeline.base.paths import PARAMS, STUDIES
+from pipeline.base.slips import explain
 
 B = TypeVar("B", bound=Block)
 
@@ -160,8 +161,7 @@ class Study(Block):
             try:
                 blocks[block] = before.model_validate(before.model_dump() | dict(values))
             except ValidationError as error:
-                problems = (_explain(problem | {"loc": (where, block, *problem["loc"])}) for problem in error.errors())
-                raise ValueError("; ".join(problem.strip() for problem in problems)) from error
+                raise ValueError("; ".join(explain(error, Study, before=(*where.split("."), block)))) from None
         return self.model_copy(update=blocks)
 
 
@@ -231,7 +231,7 @@ def read_yaml(path: Path) -> Any:
     except FileNotFoundError as error:
         raise ValueError(f"{path} is missing; run stages from the project's top folder") from error
     except YAMLError as error:
-        raise ValueError(f"{path}: not valid YAML: {error}") from error
+        raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def parse_yaml(block: type[B], path: Path) -> B:
@@ -239,16 +239,4 @@ def parse_yaml(block: type[B], path: Path) -> B:
     try:
         return block.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise ValueError("\n".join([f"{path}:", *(_explain(problem) for problem in error.errors())])) from error
-
-
-def _explain(problem: Any) -> str:
-    location = [str(part) for part in problem["loc"]]
-    if location[:1] == ["dataset"] and location[1:2] in (["kitchen"], ["folder"], ["youcook2"]):
-        del location[1]  # the tag of the union is not a key of the file
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        message = "unknown key; remove it or check its spelling"
-    given = problem.get("input")
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return f"  {'.'.join(location) + ': ' if location else ''}{message}{shown}"
+        raise ValueError("\n".join(f"{path}: {line}" for line in explain(error, block))) from None

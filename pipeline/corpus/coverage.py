@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.corpus.table import SPLITS, read_batches
+from pipeline.corpus.table import SPLITS, read_batches, with_texts
 
 _TEXTS = ("steps", "transcript", "summary", "entities")
 
@@ -41,6 +41,23 @@ def describe_corpus(path: Path) -> dict[str, Any]:
         "texts": {split: {name: texts[split, name] for name in _TEXTS} for split in SPLITS},
         "lost": lost,
     }
+
+
+def missing_for_training(path: Path, *, source: str) -> str:
+    """Which splits of the table at `path` have no video with both a text (`source`) and a summary, and why; empty if all have."""
+    usable: Counter[str] = Counter()
+    trainable: Counter[str] = Counter()
+    for batch in read_batches(path, ("split", "status", "steps", "transcript", "transcript_named", "summary")):
+        part = batch.filter(pc.equal(batch.column("status"), "ok")).to_pandas()
+        usable.update(part["split"])
+        trainable.update(with_texts(part, source=source)["split"])
+    lacking = []
+    for split in SPLITS:
+        if not usable[split]:
+            lacking.append(f"{split} has no usable video")
+        elif not trainable[split]:
+            lacking.append(f"of {usable[split]} videos of {split} none has both a summary and a text (text.source: {source})")
+    return "; ".join(lacking)
 
 
 def check_losses(*, failed: int, asked: int, limit: float, what: str, remedy: str) -> None:

@@ -39,8 +39,8 @@ def read_videos(settings: FolderDataset, *, workers: int = 1) -> list[Video]:
     table = Path(settings.table)
     if not table.is_file():
         raise ValueError(
-            f"dataset.table: {table} is missing. Make it a CSV file (or .jsonl) with one row per video, {_COLUMNS}; "
-            f"`file` is relative to dataset.videos ({settings.videos})"
+            f"dataset.table: {table} is missing. Make it a CSV file (or .jsonl) with one row per video, {_COLUMNS}; `file` is "
+            f"relative to dataset.videos ({settings.videos}). An example is data/inputs/my_videos/example.csv"
         )
     readers = {".csv": _read_csv, ".jsonl": _read_jsonl}
     if table.suffix.lower() not in readers:

@@ -128,18 +128,22 @@ def usable_videos(frame: pd.DataFrame, split: str, *, source: str) -> pd.DataFra
     `source`: steps (the paper's input), transcript, both (steps first), or named: the transcript that names everything, or both
     where the dataset has none. Raises `ValueError` when there is no such row.
     """
-    part = frame[(frame["split"] == split) & (frame["status"] == "ok")]
-    steps = part["steps"].map(join_steps)
-    both = steps + " " + part["transcript"]
-    named = part["transcript_named"].where(part["transcript_named"] != "", both)
-    texts = {"steps": steps, "transcript": part["transcript"], "both": both, "named": named}[source].str.strip()
-    part = part.assign(source=texts)[(texts != "") & (part["summary"].str.strip() != "")]
+    part = with_texts(frame[(frame["split"] == split) & (frame["status"] == "ok")], source=source)
     if part.empty:
         raise ValueError(
             f"corpus, split {split!r}: no video has both a text (text.source: {source}) and a summary; "
             "supply them with the dataset, or choose another text.source"
         )
     return part
+
+
+def with_texts(frame: pd.DataFrame, *, source: str) -> pd.DataFrame:
+    """Rows that have a summary and a text, which is in the added column `source`; see `usable_videos`."""
+    steps = frame["steps"].map(join_steps)
+    both = steps + " " + frame["transcript"]
+    named = frame["transcript_named"].where(frame["transcript_named"] != "", both)
+    texts = {"steps": steps, "transcript": frame["transcript"], "both": both, "named": named}[source].str.strip()
+    return frame.assign(source=texts)[(texts != "") & (frame["summary"].str.strip() != "")]
 
 
 def join_steps(steps: Sequence[str]) -> str:

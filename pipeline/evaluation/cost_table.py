@@ -7,7 +7,7 @@ the checkpoints that were measured. The report takes from the table only what be
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from tqdm import tqdm
@@ -22,6 +22,11 @@ from pipeline.base.scratch import fingerprint, read_kept, scratch_folder
 from pipeline.evaluation.evaluate import Subject
 from pipeline.training.table_row import checkpoint_digest, open_frame_inputs
 from pipeline.training.train_row import training_seconds_file
+
+if TYPE_CHECKING:
+    from pipeline.evaluation.costs import Round
+    from pipeline.features.frame_inputs import FrameInputs
+    from pipeline.training.batches import Examples
 
 ROUNDS = 2
 
@@ -56,13 +61,21 @@ def _measure(subjects: Sequence[Subject], params: Params) -> pd.DataFrame:
     from pipeline.evaluation.costs import Round, cost_of
 
     device = choose_device(params.runtime.device)
-    for subject in subjects:  # once without counting: in their first run libraries load code and set up buffers
-        _measure_row(subject, params, repeats=1)
+    prepared = [(subject, _inputs(subject, params)) for subject in subjects]
     rounds: dict[str, list[Round]] = {subject.name: [] for subject in subjects}
-    with tqdm(total=ROUNDS * len(subjects), unit="row", desc="measure costs", disable=None) as bar:
-        for subject in ROUNDS * list(subjects):
-            rounds[subject.name].append(_measure_row(subject, params, repeats=params.runtime.cost_repeats))
-            bar.update()
+    with tqdm(total=(1 + ROUNDS) * len(subjects), unit="row", desc="measure costs", disable=None) as bar:
+        for number in range(1 + ROUNDS):
+            for subject, inputs in prepared:
+                # Once without counting: in their first run libraries load code and set up buffers.
+                found = _measure_row(subject, inputs, params, repeats=params.runtime.cost_repeats if number else 1)
+                if number:
+                    rounds[subject.name].append(found)
+                bar.update()
+            if bar.disable:
+                print(
+                    f"costs: {len(subjects)} rows measured, round {number} of {ROUNDS}" if number else "costs: warmed up",
+                    flush=True,
+                )
     machine = {
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
@@ -70,23 +83,30 @@ def _measure(subjects: Sequence[Subject], params: Params) -> pd.DataFrame:
     return pd.DataFrame({name: asdict(cost_of(found)) | machine for name, found in rounds.items()}).T
 
 
-def _measure_row(subject: Subject, params: Params, *, repeats: int) -> Any:
-    """One round of the row's first seed."""
-    from pipeline.base.device import choose_device
+def _inputs(subject: Subject, params: Params) -> "tuple[Examples, FrameInputs | None]":
+    """What the row reads and sees of the test split, made ready once for all rounds."""
     from pipeline.corpus.table import read_corpus
-    from pipeline.encoders.encoder import load_encoder
-    from pipeline.evaluation.costs import measure
-    from pipeline.models.parts.summarizer import load
     from pipeline.training.batches import load_tokenizer, read_examples
 
     row, study = subject.trained, params.current
     tokenizer = load_tokenizer(row.tokenizer)
+    examples = read_examples(read_corpus(CORPUS), "test", text=study.text, source=row.source(study), tokenizer=tokenizer)
+    return examples, open_frame_inputs(row)
+
+
+def _measure_row(subject: Subject, inputs: "tuple[Examples, FrameInputs | None]", params: Params, *, repeats: int) -> "Round":
+    """One round of the row's first seed."""
+    from pipeline.base.device import choose_device
+    from pipeline.encoders.encoder import load_encoder
+    from pipeline.evaluation.costs import measure
+    from pipeline.models.parts.summarizer import load
+
+    row = subject.trained
     return measure(
         lambda: load(row.folder / str(subject.seeds[0])),
         None if row.encoder in (None, ORACLE) else lambda: load_encoder(row.encoder_weights),
-        read_examples(read_corpus(CORPUS), "test", text=study.text, source=row.source(study), tokenizer=tokenizer),
-        open_frame_inputs(row),
-        settings=study.generate,
+        *inputs,
+        settings=params.current.generate,
         device=choose_device(params.runtime.device),
         repeats=repeats,
     )

@@ -25,6 +25,7 @@ from pipeline.features.frame_inputs import FrameInputs
 from pipeline.models.parts.summarizer import Summarizer
 from pipeline.training.batches import Examples
 
+ROUND_SECONDS = 20.0  # of a row: a machine that is busy, or a large model, must not take an hour to be timed
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -76,7 +77,8 @@ def measure(
     device: torch.device,
     repeats: int,
 ) -> Round:
-    """Load a system and its encoder (None: no frames) and time summaries of the first `repeats` videos.
+    """Load a system and its encoder (None: no frames) and time summaries of the first `repeats` videos, or of fewer where they
+    take more than `ROUND_SECONDS`.
 
     An encoder inside the system (fine-tuned) is loaded once more to be timed alone; neither time nor memory count it twice.
     """
@@ -101,9 +103,9 @@ def measure(
 
 
 def run_times(work: Callable[[], object], *, device: torch.device, repeats: int) -> list[float]:
-    """Milliseconds of `repeats` runs after one more that is not counted."""
-    seconds = []
-    for _ in range(repeats + 1):
+    """Milliseconds of `repeats` runs after one more that is not counted; of fewer, at least one, after `ROUND_SECONDS`."""
+    seconds: list[float] = []
+    while len(seconds) <= repeats and (len(seconds) < 2 or sum(seconds) < ROUND_SECONDS):
         start = time.perf_counter()
         with torch.inference_mode(), mixed_precision(device):
             work()

@@ -79,6 +79,7 @@ def evaluate(subjects: Sequence[Subject], params: Params) -> list[RowRecord]:
     with ThreadPoolExecutor(1) as scorer:
         marks, scored = [], []
         for subject in subjects:
+            print(f"{subject.name}: seeds {', '.join(map(str, subject.seeds))} summarise the test split", flush=True)
             marks.append(summarise_test(subject, params, scorer))
             scored.append(scorer.submit(_score, subject, params))
         scores = [each.result() for each in scored]

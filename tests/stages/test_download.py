@@ -61,3 +61,27 @@ def test_a_folder_of_own_videos_still_leaves_data_raw(tmp_path: Path, monkeypatc
     (video,) = get_videos(dataset, workers=1)
     assert (video.video_id, video.status) == ("mine", "failed")
     assert "where they are" in Path("data/raw/README.txt").read_text(encoding="utf-8")
+
+
+def test_what_training_lacks_is_told_with_what_can_be_had_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_params(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    whole = {"transcript": "now add this", "summary": "soup"}
+    rows = [
+        Video("a", "train", "a.mp4", **whole),
+        Video("b", "validation", "b.mp4", transcript="add it"),
+        Video("c", "test", "c.mp4", **whole),
+    ]
+    monkeypatch.setattr(download, "get_videos", lambda dataset, *, workers: rows)
+    download.main()
+    told = capsys.readouterr().out
+    lacking = "nothing can be trained: of 1 videos of validation none has both a summary and a text (text.source: transcript)"
+    assert lacking in told and "dvc exp run -S study=kitchen extract_features@clip_vit_b32" in told
+    rows[1] = Video("b", "validation", "b.mp4", **whole)
+    download.main()
+    assert "warning" not in capsys.readouterr().out
+    rows.pop()
+    download.main()
+    assert "nothing can be trained: test has no usable video." in capsys.readouterr().out
