@@ -27,6 +27,7 @@ def check_rows(rows: Sequence[Row], predictions: Path) -> None:
     for row in rows:
         if row.record.control_of not in (None, *names):
             raise ValueError(f"row {row.name!r}: control of {row.record.control_of!r}, which has no record; evaluate that too")
+        _check_control(row, next((other for other in rows if other.name == row.record.control_of), row))
 
 
 def check_ablation(row: Row, predictions: Path) -> None:
@@ -93,6 +94,16 @@ def _check_together(row: Row, first: Row) -> None:
             raise ValueError(f"row {lacking.name!r}: no prediction of video {video!r}, which row {having.name!r} has")
         if references[video] != others[video]:
             raise ValueError(f"row {row.name!r}: the reference of video {video!r} differs from the one in row {first.name!r}")
+
+
+def _check_control(row: Row, system: Row) -> None:
+    """A control shows other frames to the very checkpoints of its system."""
+    mine, theirs = (each.record.made_from.get("checkpoints") for each in (row, system))
+    if mine != theirs:
+        raise ValueError(
+            f"row {row.name!r} was made from other checkpoints than row {system.name!r}, which it is a control of; "
+            f"{remedy(row.record)}"
+        )
 
 
 def _check_metrics(row: Row, first: Row) -> None:

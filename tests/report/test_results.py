@@ -99,6 +99,13 @@ def test_a_control_says_which_stage_makes_it_anew(inputs: Path) -> None:
         load(inputs)
 
 
+def test_a_control_of_older_checkpoints_is_refused(inputs: Path) -> None:
+    change_metrics(inputs, "clipsum", lambda value: value["made_from"].update(checkpoints="newer"))
+    message = "'clipsum_swapped' was made from other checkpoints than row 'clipsum', .*; run `dvc repro evaluate@clipsum`"
+    with pytest.raises(ValueError, match=message):
+        load(inputs)
+
+
 def test_no_score_is_computed_again(inputs: Path) -> None:
     change_lines(inputs, "bart", lambda lines: [line.update(prediction="nothing") for line in lines])
     remake(inputs, "bart")
