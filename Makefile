@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 5000
 STUDY ?= youcook2
+CLEANED := data/raw data/corpus data/frames data/features data/storyboards.json data/checked.txt weights models .scratch \
+	reports/costs.* reports/files.json reports/index.html reports/videos
 COMPILED := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 # Stages run plain `python`: DVC finds the one of the virtual environment first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -17,7 +19,7 @@ export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := true
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo ablations evidence encoders search foundation verify accept test bench ui summaries text-smoke rehearsal clean \
+.PHONY: help setup demo ablations evidence encoders search foundation verify accept test bench ui summaries text-smoke rehearsal clean clean-all \
 	requirements
 
 help: ## list the targets
@@ -101,5 +103,10 @@ requirements: setup ## compile requirements.txt and requirements-dev.txt anew fr
 	$(BIN)/uv pip compile $(COMPILED) --all-extras pyproject.toml --output-file requirements.txt
 	$(BIN)/uv pip compile $(COMPILED) --group dev --constraint requirements.txt --output-file requirements-dev.txt
 
-clean: ## remove everything that can be made again: data, weights, models, scratch, tracking store
-	rm -rf data/raw data/corpus data/frames data/features data/storyboards.json weights models reports/costs.* reports/files.json reports/index.html reports/videos .scratch mlartifacts mlflow.db mlflow.db-*
+clean: ## remove what can be made again and say what; MLflow's history and DVC's cache stay
+	@for path in $(CLEANED); do if [ -e "$$path" ]; then echo "removed  $$(du -sh "$$path")"; rm -rf "$$path"; fi; done
+	@echo "kept     mlflow.db, mlartifacts   MLflow's history: make clean-all"
+	@echo "kept     .dvc/cache               from it \`dvc repro\` takes results that are unchanged; remove it yourself if nothing you added is in there"
+
+clean-all: clean ## the same, and MLflow's history
+	@for path in mlartifacts mlflow.db*; do if [ -e "$$path" ]; then echo "removed  $$(du -sh "$$path")"; rm -rf "$$path"; fi; done

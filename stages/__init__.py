@@ -6,12 +6,14 @@ run them.
 
 import argparse
 import os
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.base.processes import end_with_dvc
+from pipeline.base.scratch import scratch_root
 
 
 def run(main: Callable[[], None]) -> None:
@@ -22,10 +24,28 @@ def run(main: Callable[[], None]) -> None:
     end_with_dvc()
     try:
         main()
-    except Exception as error:
-        if not _is_ours(error):
+    except BaseException as error:
+        if isinstance(error, SystemExit) and not error.code:
+            raise
+        if left := _left_changed():
+            print(left, file=sys.stderr)
+        if not (isinstance(error, Exception) and _is_ours(error)):
             raise
         sys.exit(f"error: {error}")
+
+
+def _left_changed() -> str:
+    """What a user should know after `dvc exp run -S` in the work tree: it leaves its values where it wrote them."""
+    if "DVC_EXP_NAME" not in os.environ or Path.cwd().resolve() != scratch_root().parent.resolve():
+        return ""
+    files = ["params.yaml", "studies"]
+    done = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", *files], capture_output=True, check=False, timeout=20)
+    if done.returncode != 1:
+        return ""
+    return (
+        "note: the values that -S has set stay in params.yaml and studies/, and the next command has them, too; "
+        "`git restore params.yaml studies` takes them back"
+    )
 
 
 def _is_ours(error: Exception) -> bool:

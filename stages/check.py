@@ -1,4 +1,4 @@
-"""Stage `check`: both files of parameters, and the disk that they ask for, before DVC removes or makes anything for them.
+"""Stage `check`: all parameters, and the disk that they ask for, before DVC removes or makes anything for them.
 
 python -m stages.check
 """
@@ -9,6 +9,7 @@ from pipeline.base.disk import require_disk
 from pipeline.base.files import write_text
 from pipeline.base.params import load_params, read_yaml
 from pipeline.base.paths import PIPELINE
+from pipeline.base.row_names import check_row_settings
 from pipeline.base.scratch import scratch_root
 from stages import run
 
@@ -17,6 +18,8 @@ CHECKED = Path("data/checked.txt")
 
 def main() -> None:
     params = load_params()
+    for warning in check_row_settings(params):
+        print(f"warning: {warning}")
     print(require_disk(params, read_yaml(PIPELINE), folder=scratch_root().parent))
     # The same bytes whatever was checked, so that nothing else runs again because of it.
     write_text(CHECKED, "The parameters were checked before the first stage.\n")

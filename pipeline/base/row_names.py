@@ -1,13 +1,33 @@
 """Names of the rows of the comparison table. `pipeline.training.table_row` says what each of them is."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
-from pipeline.base.params import read_yaml
-from pipeline.base.paths import PIPELINE
+from pipeline.base.encoder_names import ENCODERS
+from pipeline.base.params import Params, read_yaml
+from pipeline.base.paths import PIPELINE, STUDIES
 
 
 def declared_names(pipeline: Path = PIPELINE, *, more: Sequence[str] = ()) -> list[str]:
     """The names of all rows of `dvc.yaml`, then those of `more` encoders, which are the encoders' own."""
     stages = read_yaml(pipeline)["stages"]
     return [*(row for stage in ("train_text", "train") for row in stages[stage]["foreach"]), *more]
+
+
+def check_row_settings(params: Params, *, pipeline: Path = PIPELINE) -> list[str]:
+    """Raise `ValueError` for a row of `dvc.yaml` that the study has no entry for in `rows`.
+
+    Returns a warning for each entry that no row will read. Encoders may have one without being among `more_encoders`.
+    """
+    where, declared = f"{STUDIES / params.study}.yaml", declared_names(pipeline)
+    for name in declared:
+        if name not in params.current.rows:
+            raise ValueError(f"{where}: rows.{name} is missing; add `{name}: {{}}`")
+    warnings = []
+    for name in params.current.rows:
+        if name not in (*declared, *params.more_encoders, *ENCODERS):
+            close = get_close_matches(name, declared, n=1)
+            hint = f"; did you mean rows.{close[0]}?" if close else ""
+            warnings.append(f"{where}: rows.{name} is read by nothing, {pipeline} has no such row{hint}")
+    return warnings
