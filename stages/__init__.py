@@ -12,6 +12,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.base.files import listed
+from pipeline.base.paths import PARAMS, STUDIES
 from pipeline.base.processes import end_with_dvc
 from pipeline.base.scratch import scratch_root
 
@@ -38,14 +40,21 @@ def _left_changed() -> str:
     """What a user should know after `dvc exp run -S` in the work tree: it leaves its values where it wrote them."""
     if "DVC_EXP_NAME" not in os.environ or Path.cwd().resolve() != scratch_root().parent.resolve():
         return ""
-    files = ["params.yaml", "studies"]
-    done = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", *files], capture_output=True, check=False, timeout=20)
-    if done.returncode != 1:
+    changed = [
+        path
+        for path in (PARAMS, *listed(STUDIES, "*.yaml"))
+        if _git("hash-object", str(path)) != _git("rev-parse", f"HEAD:{path}")
+    ]
+    if not changed:
         return ""
-    return (
-        "note: the values that -S has set stay in params.yaml and studies/, and the next command has them, too; "
-        "`git restore params.yaml studies` takes them back"
-    )
+    for path in changed:
+        path.touch()  # DVC may have left an index in which git takes a file of the same size and second for unchanged
+    names = " ".join(map(str, changed))
+    return f"note: -S has left its values in {names}, and the next command has them, too. `git restore {names}` takes them back."
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False, timeout=20).stdout
 
 
 def _is_ours(error: Exception) -> bool:

@@ -18,6 +18,8 @@ CHECKED = Path("data/checked.txt")
 
 def main() -> None:
     params = load_params()
+    if params.current.dataset.name == "folder":
+        params.current.dataset.require_table()
     for warning in check_row_settings(params):
         print(f"warning: {warning}")
     print(require_disk(params, read_yaml(PIPELINE), folder=scratch_root().parent))

@@ -1,5 +1,6 @@
 """Blocks of a study that say where its videos and texts come from, and the types that all blocks share."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -36,6 +37,16 @@ class FolderDataset(Block):
     videos: str
     entities: str
     max_failed_share: Share
+
+    def require_table(self) -> Path:
+        """The table; a `ValueError` that says how to make one where there is none."""
+        if not (table := Path(self.table)).is_file():
+            raise ValueError(
+                f"dataset.table: {table} is missing. Make it a CSV file (or .jsonl) with a row a video: columns video_id, file, "
+                f"optionally split, recipe, steps, transcript, summary; `file` is relative to {self.videos} (dataset.videos). "
+                "data/inputs/my_videos/example.csv is one"
+            )
+        return table
 
 
 class Videos(Block):

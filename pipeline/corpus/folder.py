@@ -36,12 +36,7 @@ def read_videos(settings: FolderDataset, *, workers: int = 1) -> list[Video]:
     `ValueError` naming file and line for an unknown or repeated column, a bad or repeated id, an unsafe path, an unknown split,
     or a file that is given to two splits.
     """
-    table = Path(settings.table)
-    if not table.is_file():
-        raise ValueError(
-            f"dataset.table: {table} is missing. Make it a CSV file (or .jsonl) with one row per video, {_COLUMNS}; `file` is "
-            f"relative to dataset.videos ({settings.videos}). An example is data/inputs/my_videos/example.csv"
-        )
+    table = settings.require_table()
     readers = {".csv": _read_csv, ".jsonl": _read_jsonl}
     if table.suffix.lower() not in readers:
         raise ValueError(f"dataset.table: {table} ends neither in .csv nor in .jsonl")

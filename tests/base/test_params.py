@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from ruamel.yaml import YAML
 
 from pipeline.base.encoder_names import ENCODERS, TITLES
 from pipeline.base.params import RowSettings, load_params, load_study, study_names
-from pipeline.base.row_names import declared_names
+from pipeline.base.row_names import check_row_settings, declared_names
 
 ROOT = Path(__file__).parents[2]
 
@@ -237,3 +238,16 @@ def test_more_encoders_that_cannot_have_a_row_are_refused(
 def test_every_encoder_has_a_title() -> None:
     assert TITLES.keys() == ENCODERS.keys()
     assert len(set(TITLES.values())) == len(TITLES)
+
+
+def test_a_row_without_settings_is_refused_and_settings_without_a_row_are_told(tmp_path: Path) -> None:
+    params = load_params(ROOT)
+    assert check_row_settings(params, pipeline=ROOT / "dvc.yaml") == []
+    rows = dict(params.current.rows)
+    misspelt = replace(params, current=params.current.model_copy(update={"rows": rows | {"clipsm": RowSettings()}}))
+    (warning,) = check_row_settings(misspelt, pipeline=ROOT / "dvc.yaml")
+    assert "rows.clipsm is read by nothing" in warning and warning.endswith("did you mean rows.clipsum?")
+    del rows["clipsum"]
+    lacking = replace(params, current=params.current.model_copy(update={"rows": rows}))
+    with pytest.raises(ValueError, match=r"studies/kitchen\.yaml: rows\.clipsum is missing; add `clipsum: \{\}`"):
+        check_row_settings(lacking, pipeline=ROOT / "dvc.yaml")
