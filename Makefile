@@ -47,7 +47,7 @@ demo: setup ## run the whole pipeline on the embedded study and show the paper's
 	@python -m stages.verify || true
 	@echo
 	@echo "Report:     $(CURDIR)/reports/index.html   (open it in a browser)"
-	@echo "MLflow UI:  make ui                        (then http://127.0.0.1:$(PORT))"
+	@echo "MLflow UI:  make ui"
 
 ablations: setup ## Table 2 and what it omits, as queued DVC experiments; goes on where it stopped
 	python -m stages.experiments ablations
@@ -87,7 +87,7 @@ bench: $(VENV)/.tools ## time frame sampling, feature extraction, training and a
 	else echo "dvc repro with nothing to do: not timed, the pipeline is not up to date"; fi
 
 ui: setup ## browse runs, curves and artifacts in MLflow; PORT=5000
-	mlflow server --backend-store-uri sqlite:///mlflow.db --default-artifact-root mlartifacts --no-serve-artifacts --workers 1 --host 127.0.0.1 --port $(PORT)
+	@python -m stages.ui --port $(PORT)
 
 summaries: setup ## have reference summaries written by a chat endpoint (OPENAI_API_KEY), with a page to review them; STUDY=youcook2
 	python -m stages.summaries --study $(STUDY)

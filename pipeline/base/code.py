@@ -28,7 +28,11 @@ _NEUTRAL = (
     "slips",
     "text_files",
     "tracking",
+    "tracking_dataset",
+    "tracking_server",
     "tracking_store",
+    "tracking_view",
+    "tracking_words",
 )
 NEUTRAL = frozenset(f"pipeline.base.{name}" for name in _NEUTRAL)
 

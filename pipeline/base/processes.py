@@ -31,19 +31,34 @@ def end_with_dvc() -> None:
     """In a process that DVC has started: end it when DVC, or the shell in between, is gone. Elsewhere this does nothing."""
     if "DVC_STAGE" not in os.environ:
         return
-    ancestors = _up_to_dvc(psutil.Process().parents())
+    _end_with(
+        _up_to_dvc(psutil.Process().parents()),
+        "DVC, which started this stage, is gone. The stage ends here; the next `dvc repro` goes on.",
+    )
 
+
+def end_with_group(message: str) -> None:
+    """Say `message` and end this process when one of those above it is gone that share its process group: `make`, for example, to
+    which a terminal sends what stops this one. A process that leads a group of its own goes on.
+    """
+    _end_with([parent for parent in psutil.Process().parents() if _group(parent) == os.getpgrp()], message)
+
+
+def _end_with(ancestors: Sequence[psutil.Process], message: str) -> None:
     def watch() -> None:
         while all(_lives(process) for process in ancestors):
             time.sleep(_INTERVAL)
-        print(
-            "DVC, which started this stage, is gone. The stage ends here; the next `dvc repro` goes on.",
-            file=sys.stderr,
-            flush=True,
-        )
+        print(message, file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGTERM)
 
     Thread(target=watch, daemon=True).start()
+
+
+def _group(process: psutil.Process) -> int | None:
+    try:
+        return os.getpgid(process.pid)
+    except ProcessLookupError:
+        return None
 
 
 def _up_to_dvc(parents: Sequence[psutil.Process]) -> list[psutil.Process]:

@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from pipeline.base.bounded import bounded
 from pipeline.base.files import replacing
+from pipeline.base.tracking_words import experiment_tags
 
 T = TypeVar("T")
 
@@ -74,6 +75,14 @@ class Tracker:
             self._slow_seconds += max(0.0, time.monotonic() - start - 1.0)
 
 
+def store_address() -> tuple[str, str | None]:
+    """Where the store is, and where artifacts lie; a server places them itself, and then it is None."""
+    root = Path(os.environ.get("DVC_ROOT", ".")).resolve()  # all of a project's processes share it, queued experiments included
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
+    # For a plain database MLflow would take the folder the process happens to be in.
+    return uri, None if uri.startswith(("http:", "https:", "databricks")) else (root / "mlartifacts").as_uri()
+
+
 def open_store(study: str) -> tuple[Any, str]:
     """A client of the store, and the id of the experiment called `study`, which is made if need be.
 
@@ -85,15 +94,11 @@ def open_store(study: str) -> tuple[Any, str]:
     from mlflow import MlflowClient
     from sqlalchemy import make_url
 
-    root = Path(os.environ.get("DVC_ROOT", ".")).resolve()  # all of a project's processes share it, queued experiments included
-    own = f"sqlite:///{root / 'mlflow.db'}"
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or own
-    # A server places artifacts itself; for a plain database MLflow would take the folder the process happens to be in.
-    artifacts = None if uri.startswith(("http:", "https:", "databricks")) else (root / "mlartifacts").as_uri()
+    uri, artifacts = store_address()
     database = make_url(uri).database if uri.startswith("sqlite") else None
     with FileLock(f"{database}.lock", timeout=LOCK_SECONDS) if database else nullcontext():
         if database:
-            _prepare_sqlite(Path(database), upgrade=uri == own)
+            _prepare_sqlite(Path(database), upgrade=not os.environ.get("MLFLOW_TRACKING_URI"))
         client = MlflowClient(tracking_uri=uri)
         return client, _experiment(client, study, artifacts)
 
@@ -121,7 +126,7 @@ def _experiment(client: Any, study: str, artifacts: str | None) -> str:
     from mlflow.exceptions import MlflowException
 
     try:
-        return str(client.create_experiment(study, artifact_location=artifacts))
+        return str(client.create_experiment(study, artifact_location=artifacts, tags=experiment_tags(study)))
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

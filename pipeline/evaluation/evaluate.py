@@ -228,13 +228,37 @@ def _summarise_seed(items: Sequence[int], path: Path, *, subject: Subject, param
 def _track(subject: Subject, params: Params, record: RowRecord) -> None:
     """Add test metrics and artifacts to the row's run; a control, which trains nothing, has a run of its own."""
     stage = f"{'evaluate' if subject.control is None else 'control'}@{subject.name}"
-    run = tracking.row_run(study=params.study, row=subject.name, stage=stage, fingerprint=subject.facts["fingerprint"])
+    about = {"title": subject.title} | ({} if subject.control is None else {"shows": subject.control, "of": subject.trained.name})
+    run = tracking.row_run(
+        study=params.study, row=subject.name, stage=stage, fingerprint=subject.facts["fingerprint"], params=about
+    )
     with run as row_run:
         row_run.dataset(name=params.study, path=CORPUS, digest=file_sha256(CORPUS), context="test")
-        row_run.metrics({f"test_{metric}": score.mean for metric, score in record.metrics.items()})
+        row_run.scores({metric: score.mean for metric, score in record.metrics.items()}, primary=record.primary.metric)
+        if subject.control is None and record.training is not None:
+            row_run.mean_curves([[epoch.model_dump() for epoch in epochs] for epochs in record.training.history.values()])
+        row_run.table("predictions.json", _table(subject, record))
         for seed in subject.seeds:
             with row_run.seed_run(seed) as seed_run:
-                seed_run.metrics({f"test_{metric}": score.per_seed[str(seed)].mean for metric, score in record.metrics.items()})
+                means = {metric: score.per_seed[str(seed)].mean for metric, score in record.metrics.items()}
+                seed_run.scores(means, primary=record.primary.metric)
                 seed_run.artifact(subject.trained.folder / str(seed) / "history.json")
         for path in (predictions_file(subject.name), metrics_file(subject.name)):
             row_run.artifact(path)
+
+
+def _table(subject: Subject, record: RowRecord) -> dict[str, list[Any]]:
+    """Columns: each summary beside its reference, and its scores. Of several draws it is the first, and without scores: those are
+    means over draws.
+    """
+    from pipeline.scoring.predictions import read_predictions
+
+    said = read_predictions(predictions_file(subject.name))
+    scores = record.per_video.scores if len(said.draws) == 1 else {}
+    columns: dict[str, list[Any]] = {
+        "video_id": [*said.videos] * len(said.seeds),
+        "seed": [seed for seed in said.seeds for _ in said.videos],
+        "prediction": [text for texts in said.predictions for text in texts],
+        "reference": [*said.references] * len(said.seeds),
+    }
+    return columns | {metric: [round(value, 1) for values in table for value in values] for metric, table in scores.items()}

@@ -27,7 +27,7 @@ def test_four_processes_share_a_fresh_store(root: Path) -> None:
         "with tracking.row_run(study='kitchen', row=sys.argv[1], stage='train', fingerprint='f', params={'a': 1}) as run:\n"
         "    with run.seed_run(0) as seed_run:\n"
         "        for step in range(20):\n"
-        "            seed_run.epoch(step, {'loss': 1.0})\n"
+        "            seed_run.epoch(step, {'train_loss': 1.0})\n"
     )
     environment = os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
     started = [
@@ -42,8 +42,10 @@ def test_four_processes_share_a_fresh_store(root: Path) -> None:
     client = MlflowClient(tracking_uri=f"sqlite:///{root / 'mlflow.db'}")
     assert sorted(experiment.name for experiment in client.search_experiments()) == ["Default", "kitchen"]
     runs = client.search_runs([client.get_experiment_by_name("kitchen").experiment_id])
-    assert sorted(run.info.run_name for run in runs) == ["row0", "row1", "row2", "row3", *["seed 0"] * 4]
-    assert all(len(client.get_metric_history(run.info.run_id, "loss")) == 20 for run in runs if run.info.run_name == "seed 0")
+    assert sorted(run.info.run_name for run in runs) == [*(f"row{number} · workspace" for number in range(4)), *["seed 0"] * 4]
+    assert all(
+        len(client.get_metric_history(run.info.run_id, "train_loss")) == 20 for run in runs if run.info.run_name == "seed 0"
+    )
 
 
 def whole_training() -> tuple[float, list[str]]:

@@ -217,12 +217,12 @@ def test_rows_are_searched_side_by_side_and_every_trial_is_a_run_under_its_row(
     (experiment,) = [each for each in client.search_experiments() if each.name == "kitchen"]
     runs = client.search_runs([experiment.experiment_id], max_results=100)
     parents = {run.info.run_id: run.info.run_name for run in runs if "trial" not in run.data.tags}
-    assert sorted(parents.values()) == ["bart", "t5"]
+    assert sorted(parents.values()) == ["search of bart · workspace", "search of t5 · workspace"]
     trials = {
         (parents[run.data.tags["mlflow.parentRunId"]], run.data.tags["trial"]): run for run in runs if "trial" in run.data.tags
     }
-    assert set(trials) == {(name, str(number)) for name in ("bart", "t5") for number in range(3)}
-    first = trials["bart", "0"]
+    assert set(trials) == {(f"search of {name} · workspace", str(number)) for name in ("bart", "t5") for number in range(3)}
+    first = trials["search of bart · workspace", "0"]
     assert first.data.metrics["score"] == pytest.approx(30.0) and first.data.tags["state"] == "complete"
     assert first.data.params["train.lr_pretrained"] == "0.001"
     assert len(client.get_metric_history(first.info.run_id, "val_entity_f1")) == params.current.train.epochs

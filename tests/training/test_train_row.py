@@ -33,5 +33,5 @@ def test_the_runs_of_seeds_end_as_their_training_does(
     client = mlflow.MlflowClient(uri)
     (experiment,) = [found for found in client.search_experiments() if found.name == "kitchen"]
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
-    assert {name: run.info.status for name, run in runs.items()} == {"clipsum": status, "seed 0": status}
+    assert {name: run.info.status for name, run in runs.items()} == {"clipsum · workspace": status, "seed 0": status}
     assert runs["seed 0"].data.metrics["train_loss"] == 2.0
