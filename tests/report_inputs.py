@@ -12,9 +12,10 @@ from PIL import Image
 
 from pipeline.base.files import read_json, write_json, write_json_lines, write_text
 from pipeline.base.params import Chosen
-from pipeline.base.paths import COSTS, STORYBOARDS
+from pipeline.base.paths import CORPUS, COSTS, STORYBOARDS
 from pipeline.base.scratch import file_sha256
 from pipeline.corpus.entities import entities_in
+from pipeline.corpus.table import Video, write_corpus
 from pipeline.report.load import load_results
 from pipeline.report.results import Results
 from pipeline.report.write import write_report
@@ -219,3 +220,37 @@ def remake(inputs: Path, row: str) -> None:
     """Let the record say that its scores were made from the predictions as they are now."""
     digest = file_sha256(inputs / "predictions" / f"{row}.jsonl")
     change_metrics(inputs, row, lambda value: value["made_from"].update(predictions=digest))
+
+
+def add_corpus(folder: Path) -> None:
+    """The corpus of the twelve videos: their narration points to every food, and another version of it names them."""
+    videos, told = [], {}
+    for video, summary in references(12).items():
+        foods = [food for food in FOODS if food in entities_in(summary, FOODS)]
+        pointing = " ".join(f"now take this one, number {place}." for place in range(len(foods)))
+        named = " ".join(f"now take the {food}, number {place}." for place, food in enumerate(foods))
+        videos.append(
+            Video(video, "test", f"{video}.mp4", transcript=pointing, transcript_named=named, entities=foods, summary=summary)
+        )
+        told[video] = pointing
+    write_corpus(videos, folder / CORPUS)
+    write_json(folder / "metrics" / "sources.json", told)
+
+
+def add_attended(folder: Path) -> None:
+    """ClipSum attended to the first of four frames while it named the first entity of a video, and to the next for the next. That
+    is the frame that shows it, but for the video with the first id.
+    """
+    of = {video: sorted(entities_in(reference, FOODS)) for video, reference in references(12).items()}
+    looks = {
+        video: {
+            "seconds": [0.0, 1.5, 3.0, 4.5],
+            "named": {
+                food: {"weights": [0.7 if n == place else 0.1 for n in range(4)], "shown": [3 if video == names(1)[0] else place]}
+                for place, food in enumerate(foods[:3])
+            },
+        }
+        for video, foods in of.items()
+    }
+    digest = file_sha256(folder / "predictions" / "clipsum.jsonl")
+    write_json(folder / "metrics" / "clipsum_attended.json", {"of": "clipsum", "seed": 0, "predictions": digest, "videos": looks})

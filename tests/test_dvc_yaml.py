@@ -146,7 +146,8 @@ def test_controls_are_of_rows_that_see_frames_and_show_what_there_is() -> None:
     assert {*shown, "swapped"} == set(CONTROLS)
     for name, control in entries("control").items():
         assert entries("train")[name]["title"] == control["title"]
-        assert outputs("control") == {f"{place}_{control}.{kind}" for control in shown for place, kind in PLACES}
+        of_controls = {f"{place}_{control}.{kind}" for control in shown for place, kind in PLACES}
+        assert outputs("control") == of_controls | {"metrics/${key}_attended.json"}
     assert {f"{place}_swapped.{kind}" for place, kind in PLACES} < outputs("evaluate")
 
 

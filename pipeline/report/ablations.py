@@ -18,7 +18,7 @@ from pipeline.scoring.statistics import Comparison
 OUTDATED: Final = "outdated"
 IS_CLIPSUM: Final = "is ClipSum"
 State = Literal["run", "not run", "outdated"]
-_SAME = ("study", "scale", "split", "seeds", "encoder")
+_OF_ROW = ("study", "scale", "split", "encoder")  # what makes it an ablation of this row, and not of one of another experiment
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,16 @@ def _line(results: Results, ablation: Ablation, *, resamples: int) -> Line:
 
 
 def _find(results: Results, base: Row, settings: dict[str, Any], ablation: Ablation) -> tuple[Row | None, State]:
-    """Its row. One of other data, seeds or parameters than the present `clipsum` is outdated."""
+    """Its row. One that was made of other data, code, seeds or parameters than the present `clipsum` is outdated. One of another
+    study or encoder says nothing of this row, for which it has not been run.
+    """
     if ablation.row is not None:
         row = results.find(ablation.row)
         return row, NOT_RUN if row is None else "run"
     overrides = ablation.overrides(settings)
     for row in results.ablations:
-        if row.record.ablation is not None and row.record.ablation.name == ablation.name:
+        of_row = all(getattr(base.record, key) == getattr(row.record, key) for key in _OF_ROW)
+        if of_row and row.record.ablation is not None and row.record.ablation.name == ablation.name:
             comparable = _comparable(base, row, "frames.count" in overrides)
             same = row.record.training is not None and row.record.training.settings == settings | overrides
             return (row, "run") if comparable and same else (None, OUTDATED)
@@ -80,12 +83,12 @@ def _find(results: Results, base: Row, settings: dict[str, Any], ablation: Ablat
 
 
 def _comparable(base: Row, row: Row, other_frames: bool) -> bool:
-    """The same study, seeds, videos and references, made from the same; what it sees may differ if the frames are `other`."""
+    """The same seeds, videos and references, made from the same; what it sees may differ if the frames are `other`."""
     mine, theirs = base.record, row.record
     results_of_it = {"predictions", "checkpoints"} | ({"seen"} if other_frames else set())
     parts = (mine.made_from.keys() | theirs.made_from.keys()) - results_of_it
     return (
-        all(getattr(mine, key) == getattr(theirs, key) for key in _SAME)
+        mine.seeds == theirs.seeds
         and all(mine.made_from.get(part) == theirs.made_from.get(part) for part in parts)
         and (base.summaries.videos, base.summaries.references) == (row.summaries.videos, row.summaries.references)
     )

@@ -6,6 +6,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from pipeline.report.results import Results
+from pipeline.report.tables import SIZES, sizes
 from pipeline.report.text import NO_VALUE, as_markdown, sentences
 from pipeline.scoring.record import Cost
 
@@ -25,13 +26,13 @@ def read_costs(path: Path) -> dict[str, Cost]:
 
 
 def cost_table(results: Results) -> pd.DataFrame:
-    """A line a trained row; dashes where this machine has not measured its checkpoints."""
+    """A line a trained row: its parameters, and what this machine has measured, dashes if not of its checkpoints."""
     lines = []
     for row in results.trained:
         cost = results.cost(row)
         cells = dict.fromkeys(COLUMNS, NO_VALUE) if cost is None else _cells(cost)
-        lines.append({"System": row.title, **cells})
-    return pd.DataFrame(lines, columns=["System", *COLUMNS])
+        lines.append({"System": row.title, **sizes(row.record), **cells})
+    return pd.DataFrame(lines, columns=["System", *SIZES, *COLUMNS])
 
 
 def cost_caption(results: Results) -> str:

@@ -1,17 +1,18 @@
 """The figures as SVG text: scores with intervals, training curves, ablations. Same results, same bytes.
 
-Colours are from the palette of M. Okabe and K. Ito, "Color Universal Design", 2008, told apart by readers with any colour
-vision; lines differ in dash as well.
+Systems have the order of the table and the colours of `pipeline.report.palette` in all of them. A score is a dot on its interval.
 """
 
 import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipeline.report.palette import AXIS, BAND, BLUE, GREEN, GREY, INK, OF_SEEDS, PAPER, SOFT, VERMILION, colour_of
 from pipeline.report.results import Results, Row
 from pipeline.report.training_description import SHORT
 from pipeline.scoring.metrics import Metric
-from pipeline.scoring.record import Training
+from pipeline.scoring.record import Interval, Training
+from pipeline.scoring.statistics import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,23 +21,21 @@ if TYPE_CHECKING:
     from pipeline.report.ablations import Line
     from pipeline.report.calibration import Calibration
 
-BLUE, GREY, VERMILION = "#0072B2", "#8C8C8C", "#D55E00"
-SEED_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
-_INK = "#222222"
 _STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so the layout is the same everywhere
     "font.size": 8.5,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "axes.edgecolor": "#999999",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": AXIS,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "xtick.color": "#555555",
-    "ytick.color": _INK,
+    "xtick.color": SOFT,
+    "ytick.color": INK,
     "xtick.labelsize": 7.5,
-    "figure.facecolor": "white",
+    "figure.facecolor": PAPER,
+    "axes.facecolor": PAPER,
     "svg.fonttype": "path",
     "text.parse_math": False,  # a dollar sign in a title is a dollar sign
 }
@@ -54,18 +53,17 @@ def draw_all(results: Results, lines: "Sequence[Line]", calibration: "Calibratio
 
 
 def scores_svg(results: Results) -> str:
-    """Horizontal bars, one panel a metric, one bar a system in table order, with the 95 % interval and the figure."""
+    """One panel a metric, one line a system in table order: a dot on its 95 % interval, and the score in figures."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     rows = results.rows
     with rc_context({**_STYLE, "svg.hashsalt": "scores"}):
-        figure = Figure(figsize=(11.5, 0.8 + 0.34 * len(rows)), layout="constrained")
+        figure = Figure(figsize=(11.5, 0.8 + 0.26 * len(rows)), layout="constrained")
         panels = figure.subplots(1, len(results.headline), sharey=True, squeeze=False)[0]
         for axes, metric in zip(panels, results.headline, strict=True):
             _score_panel(axes, rows, metric)
-        panels[0].set_yticks(range(len(rows)), [row.title for row in rows])
-        panels[0].set_ylim(len(rows) - 0.4, -0.6)
+        _name_lines(panels[0], [row.title for row in rows])
         return _render(figure)
 
 
@@ -85,17 +83,14 @@ def frames_use_svg(results: Results) -> str | None:
         for position, (row, other) in enumerate(pairs):
             own, swapped = row.record.metrics[key], other.record.metrics[key]
             axes.plot([own.mean, swapped.mean], [position, position], color=GREY, linewidth=0.8)
-            for score, colour, shift in ((own, BLUE, -0.1), (swapped, VERMILION, 0.1)):
-                axes.plot([score.ci95_low, score.ci95_high], [position + shift] * 2, color=colour, linewidth=2.0)
-                axes.plot([score.mean], [position + shift], "o", color=colour, markersize=5)
-        axes.set_yticks(range(len(pairs)), [row.title for row, _ in pairs])
-        axes.set_ylim(len(pairs) - 0.4, -0.6)
-        axes.set_xlim(0, None)
+            _interval(axes, own, position - 0.1, colour_of(row))
+            _interval(axes, swapped, position + 0.1, GREY, hollow=True)
+        _name_lines(axes, [row.title for row, _ in pairs])
+        axes.set_xlim(-2, None)  # a dot at zero is seen whole
         axes.set_xlabel(results.primary.title)
-        axes.tick_params(axis="y", length=0)
         handles = [
-            Line2D([], [], color=BLUE, marker="o", markersize=5, label="own frames"),
-            Line2D([], [], color=VERMILION, marker="o", markersize=5, label="another video's frames"),
+            Line2D([], [], color=INK, marker="o", markersize=5, label="own frames"),
+            Line2D([], [], color=GREY, marker="o", markersize=5, markerfacecolor=PAPER, label="another video's frames"),
         ]
         figure.legend(handles=handles, loc="outside upper right", ncols=2, frameon=False, fontsize=7.5)
         return _render(figure)
@@ -113,14 +108,14 @@ def dose_svg(results: Results, calibration: "Calibration") -> str | None:
         figure = Figure(figsize=(4.6, 2.8), layout="constrained")
         axes = figure.subplots()
         margin = results.shared.primary.margin
-        axes.axhspan(-margin, margin, color="#DDDDDD", linewidth=0)
-        axes.plot([places[gain.dose] for gain in gains], [gain.mean for gain in gains], color=BLUE, linewidth=1.0)
+        axes.axhspan(-margin, margin, color=BAND, linewidth=0)
+        axes.plot([places[gain.dose] for gain in gains], [gain.mean for gain in gains], color=GREEN, linewidth=1.0)
         for gain in gains:
-            axes.plot([places[gain.dose]] * 2, [gain.low, gain.high], color=BLUE, linewidth=2.0)
-            axes.plot([places[gain.dose]], [gain.mean], "o", color=BLUE, markersize=5)
-        axes.set_xticks(list(places.values()), ["everything named", "half of the study's", "the study's own"])
+            axes.plot([places[gain.dose]] * 2, [gain.low, gain.high], color=GREEN, linewidth=2.0)
+            axes.plot([places[gain.dose]], [gain.mean], "o", color=GREEN, markersize=5)
+        axes.set_xticks(list(places.values()), ["everything\nnamed", "half of\nthe study's", "the study's\nown"])
         axes.set_xlim(-0.15, 1.15)
-        axes.set_xlabel("share of mentions that the text hides (grey: the margin)")
+        axes.set_xlabel("share of mentions that the text hides\n(grey: the margin)")
         axes.set_ylabel(f"gain, {results.primary.short}")
         return _render(figure)
 
@@ -132,26 +127,24 @@ def ablations_svg(results: Results, lines: "Sequence[Line]") -> str | None:
     from matplotlib.lines import Line2D
 
     drawn = [(line, line.found) for line in lines if line.found is not None]
+    with_papers = results.primary.key == "rouge1" and results.shared.scale == "full"  # else its gains are no yardstick
     if not drawn:
         return None
     with rc_context({**_STYLE, "svg.hashsalt": "ablations"}):
         figure = Figure(figsize=(7.5, 0.9 + 0.3 * len(drawn)), layout="constrained")
         axes = figure.subplots()
-        axes.axvline(0, color="#999999", linewidth=0.8)
+        axes.axvline(0, color=AXIS, linewidth=0.8)
         for position, (line, found) in enumerate(drawn):
-            axes.plot([found.ci95_low, found.ci95_high], [position, position], color=BLUE, linewidth=2.0)
-            axes.plot([found.mean], [position], "o", color=BLUE, markersize=5)
-            if line.paper_gain is not None and results.primary.key == "rouge1":
-                axes.plot([line.paper_gain], [position], "D", color=VERMILION, markersize=4)
-        axes.set_yticks(range(len(drawn)), [line.ablation.label for line, _ in drawn])
-        axes.set_ylim(len(drawn) - 0.4, -0.6)
-        axes.set_xlabel(f"{results.primary.title} of the row minus that of the ablation: to the right of zero the ablation hurts")
-        axes.tick_params(axis="y", length=0)
+            _interval(axes, found, position, VERMILION)
+            if line.paper_gain is not None and with_papers:
+                axes.plot([line.paper_gain], [position], "D", color=BLUE, markersize=4)
+        _name_lines(axes, [line.ablation.label for line, _ in drawn])
+        axes.set_xlabel(f"{results.primary.title}: the row minus the ablation\n(right of zero: the ablation hurts)")
         handles = [
-            Line2D([], [], color=BLUE, marker="o", markersize=5, label="ours, with its 95 % interval"),
+            Line2D([], [], color=VERMILION, marker="o", markersize=5, label="ours, with its 95 % interval"),
         ]
-        if results.primary.key == "rouge1":
-            handles.append(Line2D([], [], color=VERMILION, marker="D", markersize=4, linestyle="none", label="the paper's"))
+        if with_papers:
+            handles.append(Line2D([], [], color=BLUE, marker="D", markersize=4, linestyle="none", label="the paper's"))
         figure.legend(handles=handles, loc="outside upper right", ncols=2, frameon=False, fontsize=7.5)
         return _render(figure)
 
@@ -194,14 +187,25 @@ def curves_svg(results: Results) -> str | None:
 
 def _score_panel(axes: "Axes", rows: tuple[Row, ...], metric: Metric) -> None:
     scores = [row.record.metrics[metric.key] for row in rows]
-    colours = [VERMILION if row.name == "clipsum" else BLUE if row.record.kind == "system" else GREY for row in rows]
     top = max(max(score.ci95_high for score in scores), 1e-6)
-    axes.barh(range(len(rows)), [score.mean for score in scores], height=0.62, color=colours)
-    for position, score in enumerate(scores):
-        axes.plot([score.ci95_low, score.ci95_high], [position, position], color=_INK, linewidth=1.0, solid_capstyle="butt")
-        axes.text(score.ci95_high + 0.03 * top, position, f"{score.mean:.1f}", va="center", fontsize=7.5)
-    axes.set_xlim(0, 1.22 * top)
+    for position, (row, score) in enumerate(zip(rows, scores, strict=True)):
+        _interval(axes, score, position, colour_of(row))
+        axes.text(score.ci95_high + 0.05 * top, position, f"{score.mean:.1f}", va="center", fontsize=7.5)
+    axes.set_xlim(-0.04 * top, 1.3 * top)  # a dot at zero is seen whole
+    axes.tick_params(axis="y", length=0)
     axes.set_title(metric.short, fontsize=9, loc="left")
+
+
+def _interval(axes: "Axes", found: Interval | Estimate, position: float, colour: str, *, hollow: bool = False) -> None:
+    """A dot on the line of its interval, both ends of which are seen."""
+    axes.plot([found.ci95_low, found.ci95_high], [position] * 2, color=colour, linewidth=1.6, solid_capstyle="butt")
+    axes.plot([found.mean], [position], "o", color=colour, markersize=4.5, markerfacecolor=PAPER if hollow else colour)
+
+
+def _name_lines(axes: "Axes", names: Sequence[str]) -> None:
+    """The first line on top."""
+    axes.set_yticks(range(len(names)), list(names))
+    axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
 
 
@@ -229,20 +233,27 @@ def _legend(figure: "Figure", rows: "Sequence[tuple[Row, Training]]") -> None:
     seeds = {seed: _seed_colour(row, seed) for row, training in rows for seed in training.history}
     handles = [Line2D([], [], color=colour, label=f"seed {seed}") for seed, colour in seeds.items()]
     handles += [
-        Line2D([], [], color=_INK, linestyle=(0, (3, 1.5)), linewidth=0.9, label="training loss"),
-        Line2D([], [], color=_INK, label="validation loss and score"),
-        Line2D([], [], color=_INK, linestyle="none", marker="o", markersize=4, label="chosen epoch"),
+        Line2D([], [], color=INK, linestyle=(0, (3, 1.5)), linewidth=0.9, label="training loss"),
+        Line2D([], [], color=INK, label="validation loss and score"),
+        Line2D([], [], color=INK, linestyle="none", marker="o", markersize=4, label="chosen epoch"),
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=len(handles), frameon=False, fontsize=7.5)
 
 
 def _seed_colour(row: Row, seed: str) -> str:
     order = sorted(row.record.seeds)
-    return SEED_COLOURS[order.index(int(seed)) % len(SEED_COLOURS)]
+    return OF_SEEDS[order.index(int(seed)) % len(OF_SEEDS)]
 
 
 def _render(figure: "Figure") -> str:
     stream = io.StringIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    # A tight box is as large as what is drawn: no label is cut.
+    figure.savefig(
+        stream,
+        format="svg",
+        bbox_inches="tight",
+        pad_inches=0.05,
+        metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
+    )
     # matplotlib leaves blanks at line ends, which version control reports
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"

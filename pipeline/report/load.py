@@ -6,11 +6,15 @@ from typing import Any
 
 from pipeline.base.encoder_names import ENCODERS
 from pipeline.base.files import listed, read_json
-from pipeline.base.paths import COSTS, METRICS, PREDICTIONS, STORYBOARDS
+from pipeline.base.paths import CORPUS, COSTS, FRAMES, METRICS, PREDICTIONS, STORYBOARDS
 from pipeline.evaluation.repeats import HALF
+from pipeline.frames.store import SUMMARY, FrameStore
+from pipeline.report.attention import read_attended
 from pipeline.report.checks import check_ablation, check_alone, check_rows
 from pipeline.report.costs import read_costs
 from pipeline.report.coverage import CorpusSummary, FramesSummary, Probes, read_summary
+from pipeline.report.families import REFERENCE
+from pipeline.report.marks import read_known
 from pipeline.report.paper import SYSTEMS
 from pipeline.report.results import Results, Row, remedy
 from pipeline.scoring.predictions import Summaries, read_predictions
@@ -47,6 +51,9 @@ def load_results(root: Path = Path(), *, declared: Collection[str] | None = None
         corpus=read_summary(CorpusSummary, root / METRICS / "corpus.json"),
         frames=read_summary(FramesSummary, root / METRICS / "frames.json"),
         storyboards=read_json(storyboards) if storyboards.exists() else None,
+        pictures=FrameStore(root / FRAMES) if (root / FRAMES / SUMMARY).exists() else None,
+        known=read_known(root / CORPUS, rows[0].summaries),
+        attended=next((read_attended(root, row.record) for row in rows if row.name == REFERENCE), None),
         costs=read_costs(root / COSTS),
         sources=read_json(sources) if sources.exists() else {},
     )

@@ -2,20 +2,24 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
 from pipeline.base.params import Chosen
-from pipeline.base.templates import render
-from pipeline.report import ablations, costs, tables, text, training_description, video_pages
+from pipeline.base.templates import inline_script, render
+from pipeline.report import ablations, costs, overview, score_table, tables, text, training_description, video_pages
 from pipeline.report.calibration import Calibration
 from pipeline.report.claims import claims
 from pipeline.report.evidence import Evidence, frames_use, headline
 from pipeline.report.families import family_of
-from pipeline.report.paper import METRICS as PAPER_METRICS
-from pipeline.report.results import Results, Row
+from pipeline.report.palette import role_of, with_variables
+from pipeline.report.paper import ADDRESS
+from pipeline.report.results import Results
+
+TABLE_SCRIPT = Path(__file__).parent / "templates" / "table.js"
 
 
 def render_page(
@@ -38,11 +42,14 @@ def render_page(
         p_text=text.p_text,
         number=text.number,
         resamples=resamples,
+        points=text.points,
+        **{f"table_{name}": value for name, value in inline_script(TABLE_SCRIPT).items()},
         **_tables(results, lines),
         **_conclusions(results, lines, evidence, calibration, resamples=resamples),
+        **_overview(results, evidence),
         **_figures(drawn),
         **_data(results),
-        **video_pages.first_page(results),
+        **video_pages.first_page(results, resamples=resamples),
         details=training_description.training_details(results),
         epochs=list(training_description.chosen_epochs(results)),
         untrained=training_description.untrained(results),
@@ -53,17 +60,16 @@ def render_page(
 
 def _tables(results: Results, lines: Sequence[ablations.Line]) -> dict[str, Any]:
     return {
-        "headline_metrics": results.headline,
-        "paper_metrics": PAPER_METRICS,
         "primary": results.primary,
-        "sizes": tables.SIZES,
-        "systems": [_system(entry) for entry in results.in_order],
+        "paper_address": ADDRESS,
+        "columns": score_table.columns(results),
+        "systems": score_table.lines(results),
+        "roles": {row.name: role_of(row) for row in results.rows},
         "table_caption": tables.caption(results),
         "scale_caption": text.sentences("scale", shared=results.shared),
         "paper_caption": text.sentences("paper"),
         "signature_lines": tables.signature_lines(results),
         "signatures": [(metric.title, results.shared.signatures[metric.key]) for metric in results.scored],
-        "conventions": _cells(tables.conventions_table(results)),
         "conventions_caption": text.sentences("conventions"),
         "ablations": _cells(ablations.ablation_table(results, lines)),
         "ablations_caption": ablations.ablation_caption(results, lines),
@@ -75,11 +81,13 @@ def _tables(results: Results, lines: Sequence[ablations.Line]) -> dict[str, Any]
 def _conclusions(
     results: Results, lines: Sequence[ablations.Line], evidence: Evidence, calibration: Calibration, *, resamples: int
 ) -> dict[str, Any]:
+    judged = claims(results, evidence, lines, calibrated=calibration.calibrated)
     return {
         "headline": headline(results, resamples=resamples),
         "calibration": calibration,
         "calibration_sentences": tables.calibration_sentences(results, calibration),
-        "claims": claims(results, evidence, lines, calibrated=calibration.calibrated),
+        "claims": judged,
+        "counts": overview.verdict_counts(judged),
         "margin": f"{results.shared.primary.margin:g}",
         "frames_use": frames_use(results, evidence),
         "looks": list(training_description.looks(results)),
@@ -87,6 +95,15 @@ def _conclusions(
         "compared_metrics": results.compared,
         "families": _families(results, evidence),
         "decisive": sorted(results.evidence),
+    }
+
+
+def _overview(results: Results, evidence: Evidence) -> dict[str, Any]:
+    found, margin = overview.groups(results, evidence), results.shared.primary.margin
+    return {
+        "groups": {group.key: group for group in found},
+        "scale": overview.scale_of(found, margin=margin),
+        "margin_points": margin,
     }
 
 
@@ -116,21 +133,11 @@ def _data(results: Results) -> dict[str, Any]:
     }
 
 
-def _system(entry: Row | str) -> dict[str, Any]:
-    """A line of the page's table; for a system that has not been run, the paper's figures alone."""
-    line = {"cells": tables.system_cells(entry), "paper": tables.paper_cells(entry)}
-    if isinstance(entry, str):
-        return line | {"kind": "system", "run": False}
-    scores = entry.record.metrics
-    minus_paper = {name: text.number(scores[name].mean - value) for name, value in tables.paper_figures_of(entry).items()}
-    return line | {"kind": entry.record.kind, "run": True, "scores": scores, "minus_paper": minus_paper}
-
-
 def _cells(frame: pd.DataFrame) -> dict[str, Any]:
     return {"header": list(frame.columns), "rows": frame.to_numpy().tolist()}
 
 
 def _inline(svg: str, prefix: str) -> str:
-    """An SVG document as an element of the page, its ids made unique."""
-    element = svg[svg.index("<svg") :]
+    """An SVG document as an element of the page, in the page's colours, its ids made unique."""
+    element = with_variables(svg[svg.index("<svg") :])
     return re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}-", element)

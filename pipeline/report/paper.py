@@ -7,6 +7,7 @@ BLEU-4 and METEOR by nlg-eval, which this project does not use.
 
 from collections.abc import Mapping
 
+ADDRESS = "https://arxiv.org/abs/2605.11959v1"
 METRICS = ("rouge1", "rouge2", "rougeL", "bleu4", "meteor")
 
 # The systems of the paper's tables, in its order; a report shows every one of them, run or not.

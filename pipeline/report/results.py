@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.base.encoder_names import ORACLE
+from pipeline.frames.store import FrameStore
+from pipeline.report.attention import Attended
 from pipeline.report.coverage import CorpusSummary, FramesSummary, Probes
+from pipeline.report.marks import Known
 from pipeline.report.paper import PAPERS_ENCODER, PAPERS_MODEL, PAPERS_ROW, SYSTEMS
 from pipeline.scoring import metrics
 from pipeline.scoring.metrics import Metric
@@ -45,7 +48,8 @@ class Results:
     """All rows in table order, and the ablations. Optional parts are None, or empty, where their file is absent.
 
     `evidence` has rows that were run again with more seeds or at another dose, by name; only those that belong to these rows.
-    `sources` holds the text that was summarised, by video; `costs` what this machine has measured, by row.
+    `pictures` are the frames as systems saw them, `known` what the corpus knows of the videos, `attended` to which frames ClipSum
+    attended. `sources` holds the text that was summarised, by video; `costs` what this machine has measured, by row.
     """
 
     rows: tuple[Row, ...]
@@ -55,6 +59,9 @@ class Results:
     corpus: CorpusSummary | None
     frames: FramesSummary | None
     storyboards: dict[str, list[str]] | None
+    pictures: FrameStore | None
+    known: Known | None
+    attended: Attended | None
     costs: dict[str, Cost]
     sources: dict[str, str]
 

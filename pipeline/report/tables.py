@@ -50,7 +50,7 @@ def system_cells(entry: Row | str) -> dict[str, str]:
         "Width": str(record.feature_width) if record.feature_width is not None else NO_VALUE,
         "n": str(record.n_videos),
         "Split": record.split,
-    } | _sizes(record)
+    } | sizes(record)
 
 
 def paper_cells(entry: Row | str) -> dict[str, str]:
@@ -71,12 +71,12 @@ def main_table(results: Results) -> pd.DataFrame:
     lines = []
     for entry in results.in_order:
         system, paper = system_cells(entry), paper_cells(entry)
-        sizes = {name: system.pop(name) for name in SIZES}
+        at_the_end = {name: system.pop(name) for name in SIZES}
         for metric in results.headline:
             system[metric.short] = NOT_RUN if isinstance(entry, str) else with_interval(entry.record.metrics[metric.key])
             if metric.key in PAPER_METRICS:
                 system[f"{metric.short} paper"] = paper[metric.key]
-        lines.append(system | sizes)
+        lines.append(system | at_the_end)
     return pd.DataFrame(lines)
 
 
@@ -204,12 +204,12 @@ def _titles_not_run(results: Results) -> list[str]:
     return [SYSTEMS[name] for name in results.not_run]
 
 
-def _sizes(record: RowRecord) -> dict[str, str]:
+def sizes(record: RowRecord) -> dict[str, str]:
     """Parameters in millions."""
     total, trainable = record.parameters.total / 1e6, record.parameters.trainable / 1e6
     digits = 1 if total >= 100 else 2
-    sizes = (f"{total:.{digits}f}", f"{trainable:.{digits}f}") if record.kind != "floor" else (NO_VALUE, NO_VALUE)
-    return dict(zip(SIZES, sizes, strict=True))
+    cells = (f"{total:.{digits}f}", f"{trainable:.{digits}f}") if record.kind != "floor" else (NO_VALUE, NO_VALUE)
+    return dict(zip(SIZES, cells, strict=True))
 
 
 def _record(entry: Row | str, scored: Sequence[Metric]) -> dict[str, Any]:

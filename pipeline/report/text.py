@@ -46,6 +46,14 @@ def signed(found: Estimate) -> str:
     return f"{mean} [{low}, {high}]"
 
 
+def points(found: Estimate) -> str:
+    """ "+1.1 [−0.2, +2.4]": the same in short."""
+    mean, low, high = (
+        f"{round(value, 1) + 0.0:+.1f}".replace("-", _MINUS) for value in (found.mean, found.ci95_low, found.ci95_high)
+    )
+    return f"{mean} [{low}, {high}]"
+
+
 def number(value: float) -> str:
     """Two decimals and a sign."""
     return f"{round(value, 2) + 0.0:+.2f}".replace("-", _MINUS)

@@ -11,23 +11,27 @@ from markupsafe import Markup
 
 from pipeline.base.templates import inline_script, render
 from pipeline.report import browser
+from pipeline.report.attention import agreement
+from pipeline.report.highlights import highlights
 from pipeline.report.results import Results
 
 FOLDER = "videos"
-PER_PAGE = 500  # videos; about ten megabytes
+PER_PAGE = 500  # videos; about fifteen megabytes
 WITHOUT_SCRIPT = 6  # videos shown to readers without JavaScript
 SCRIPT = Path(__file__).parent / "templates" / "browser.js"
 
 
-def first_page(results: Results) -> dict[str, Any]:
-    """What `sections/videos.html.jinja` shows in the page itself."""
-    return _shown(results, 0, beside=FOLDER)
+def first_page(results: Results, *, resamples: int) -> dict[str, Any]:
+    """What `sections/videos.html.jinja` shows in the page itself: the picked videos are there alone."""
+    found = None if results.attended is None else agreement(results.attended, resamples=resamples)
+    return _shown(results, 0, beside=FOLDER) | {"highlights": highlights(results), "agreement": found}
 
 
 def further_pages(results: Results) -> Iterator[tuple[str, str]]:
     """Names of further files below the report's folder, and their HTML, one at a time; none if all videos are in the page."""
     for number in range(1, len(_parts(results))):
         shown = {"shared": results.shared, "primary": results.primary, "with_frames": results.storyboards is not None}
+        shown |= {"highlights": [], "agreement": None}
         page = render("report/templates/videos_page.html.jinja", **shown, **_shown(results, number, beside=""))
         yield f"{FOLDER}/{number + 1}.html", page.rstrip("\n") + "\n"
 

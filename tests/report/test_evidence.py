@@ -229,7 +229,7 @@ def test_every_claim_has_its_text(inputs: Path) -> None:
         )
 
     section = shown("full")
-    assert len(re.findall(r'<tr><td class="wrap">[A-Z…]', section)) == len(verdicts(load(inputs))) == 11
+    assert len(re.findall(r'<tr><th scope="row" class="wrap">[A-Z…]', section)) == len(verdicts(load(inputs))) == 11
     row = section[section.index("ClipSum is better than text alone") :]
     row = row[: row.index("</tr>")]
     assert '<span class="verdict yes">supported</span>' in row
@@ -296,8 +296,6 @@ def test_an_ablation_added_to_its_list_is_reported_in_its_place(inputs: Path, mo
     [
         {"seeds": (0, 1, 2)},
         {"videos": 11},
-        {"study": "my_videos"},
-        {"encoder": "resnet152"},
         {"made_from": MADE_FROM | {"corpus": "another"}},
         {"made_from": MADE_FROM | {"encoder": "trained again"}},
         {"made_from": MADE_FROM | {"code": "another"}},
@@ -311,6 +309,15 @@ def test_an_ablation_of_something_else_is_outdated(inputs: Path, changes: dict[s
     assert ablated(inputs)["fusion-layer-3"] == "outdated"
     results = load(inputs)
     assert "make ablations runs it again." in ablation_markdown(results, ablation_lines(results, resamples=50))
+
+
+@pytest.mark.parametrize("changes", [{"study": "my_videos"}, {"encoder": "resnet152"}, {"scale": "full"}])
+def test_an_ablation_that_was_run_in_another_experiment_alone_is_not_run(inputs: Path, changes: dict[str, object]) -> None:
+    add_ablation(inputs, "fusion-layer-3", {"model.fusion_layer": 3}, **changes)
+    assert ablated(inputs)["fusion-layer-3"] == "not run"
+    results = load(inputs)
+    text = ablation_markdown(results, ablation_lines(results, resamples=50))
+    assert "outdated" not in text and 'make ablations runs what is marked "not run"' in text
 
 
 def test_an_ablation_has_checkpoints_of_its_own(inputs: Path) -> None:

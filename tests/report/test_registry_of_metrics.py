@@ -46,8 +46,9 @@ def test_it_is_a_column_of_every_table(added: Path, tmp_path: Path) -> None:
 
 def test_the_page_has_its_column_its_signature_and_its_tests(added: Path, tmp_path: Path) -> None:
     page = (write(added, tmp_path / "reports") / "index.html").read_text()
-    assert "<th>CLAR</th>" in page and '<th>CLAR</th><th class="paper">' not in page, "the paper has no such column"
-    assert '<th>Clarity of words</th><td class="wrap">clarity 1.0 | of words</td>' in page
+    assert 'data-key="clarity" data-group="metric"><span>CLAR</span>' in page
+    assert "paper_clarity" not in page, "the paper has no such column"
+    assert '<th scope="row">Clarity of words</th><td class="wrap">clarity 1.0 | of words</td>' in page
     differences = page[page.index('<section id="differences">') : page.index('<section id="ablations">')]
     assert "<summary>Clarity of words</summary>" in differences
 
