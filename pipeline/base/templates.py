@@ -14,7 +14,7 @@ def render(template: str, **values: Any) -> str:
 
     environment = Environment(
         loader=FileSystemLoader(ROOMS),
-        autoescape=select_autoescape(["html.jinja"]),
+        autoescape=select_autoescape(["html.jinja", "svg.jinja"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

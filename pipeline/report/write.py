@@ -9,6 +9,8 @@ from pipeline.base.params import Chosen
 from pipeline.report import ablations, costs, figures, tables
 from pipeline.report.calibration import calibrate
 from pipeline.report.evidence import gather_evidence
+from pipeline.report.example import example_svg
+from pipeline.report.highlights import highlights
 from pipeline.report.load import load_results
 from pipeline.report.page import render_page
 from pipeline.report.results import Results
@@ -61,6 +63,7 @@ def _render(results: Results, *, resamples: int, chosen: Chosen) -> dict[str, st
         "curves.csv": tables.curves(results),
         COSTS: costs.cost_markdown(results) if results.costs else None,
         **{f"{FIGURES}/{name}.svg": svg for name, svg in drawn.items()},
+        f"{FIGURES}/example.svg": example_svg(results, highlights(results)),
         "index.html": render_page(results, lines, evidence, calibration, drawn, resamples=resamples, chosen=chosen),
     }
     return {name: text for name, text in files.items() if text is not None}
