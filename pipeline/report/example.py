@@ -69,13 +69,13 @@ def _lines(texts: Sequence[tuple[str, Sequence[Part]]], *, top: int) -> Iterator
 def _wrapped(parts: Sequence[Part], most: int) -> list[list[Part]]:
     """The parts in lines of at most `most` characters, broken between words; a part keeps its mark on both sides of a break."""
     lines: list[list[Part]] = [[]]
-    length = 0
+    length, after_blank = 0, False
     for part in parts:
         text, mark = (part, None) if isinstance(part, str) else (part[0], part[1])
         for word in text.replace(" ", " \0").split("\0"):
-            if length and length + len(word.rstrip()) > most:
+            if after_blank and length + len(word.rstrip()) > most:
                 lines.append([])
                 length = 0
             lines[-1].append(word if mark is None else (word, mark))
-            length += len(word)
+            length, after_blank = length + len(word), word.endswith(" ")
     return lines

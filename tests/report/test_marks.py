@@ -7,7 +7,8 @@ import pytest
 from pipeline.base.files import read_json, write_json
 from pipeline.corpus.table import Video, write_corpus
 from pipeline.report import attention, highlights
-from pipeline.report.marks import Known, marked_source, marked_summary, names_exactly, plain
+from pipeline.report.example import _wrapped
+from pipeline.report.marks import Known, Part, marked_source, marked_summary, names_exactly, plain
 from tests.report_inputs import FOODS, add_attended, add_corpus, change_lines, load, names, rescore, write, write_row
 
 POINTING = "first chop this one right here, then fry that. that is it."
@@ -103,3 +104,12 @@ def test_the_page_says_how_often_attention_meets_what_is_shown(inputs: Path, tmp
     assert "shows the entity in 92 % of cases, one at random would in 25 %" in page
     assert "Attention says where the model looked, not why it said what it said." in page
     assert '<mark class="points" title="the ' in page and '<mark class="right">' in page and '<mark class="wrong">' in page
+
+
+def test_lines_of_the_picture_keep_words_marks_and_stops_together() -> None:
+    parts: list[Part] = ["now add ", ("this one here", "points"), ". then stir it ", ("well", "right"), "."]
+    lines = _wrapped(parts, 12)
+    assert [plain(line) for line in lines] == ["now add this ", "one here. ", "then stir it ", "well."]
+    assert [part for line in lines for part in line if not isinstance(part, str)] == [
+        ("this ", "points"), ("one ", "points"), ("here", "points"), ("well", "right"),
+    ]  # fmt: skip
