@@ -81,10 +81,10 @@ def main_table(results: Results) -> pd.DataFrame:
 
 
 def summary_table(results: Results) -> pd.DataFrame:
-    """The columns of README.md: narrow enough for the page of a code host. Another video's frames are a column, not a line."""
+    """The systems in the columns of README.md: narrow enough for the page of a code host, and short enough for a screen."""
     lines = []
     for entry in results.in_order:
-        if not isinstance(entry, str) and entry.record.frames == SWAPPED:
+        if not isinstance(entry, str) and entry.record.kind != "system":
             continue
         system = system_cells(entry)
         cells = {"System": system["System"], "Encoder": system["Encoder"]}
@@ -131,9 +131,17 @@ def markdown(results: Results) -> str:
 
 
 def summary_markdown(results: Results, calibration: Calibration) -> str:
-    below = sentences("summary", shared=results.shared, primary=results.primary, not_run=_titles_not_run(results))
+    below = sentences(
+        "summary", shared=results.shared, primary=results.primary, not_run=_titles_not_run(results), chance=_chance(results)
+    )
     below += f"\n\n{calibration_sentences(results, calibration)}"
     return f"{as_markdown(summary_table(results))}\n\n{below}\n"
+
+
+def _chance(results: Results) -> str | None:
+    """The primary metric of a summary that knows nothing of its video."""
+    floor = results.find("floor_random")
+    return None if floor is None else f"{floor.record.metrics[results.primary.key].mean:.1f}"
 
 
 def calibration_sentences(results: Results, calibration: Calibration) -> str:
