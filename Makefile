@@ -19,8 +19,8 @@ export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := true
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo ablations evidence encoders search foundation verify accept test bench ui summaries text-smoke rehearsal clean clean-all \
-	requirements
+.PHONY: help setup demo ablations evidence experiments encoders search foundation verify accept test bench ui summaries text-smoke rehearsal \
+	clean clean-all requirements
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -56,6 +56,9 @@ ablations: setup ## Table 2 and what it omits, as queued DVC experiments; goes o
 evidence: setup ## ten seeds of the rows that decide, and the dose in between; goes on where it stopped
 	python -m stages.experiments evidence
 	dvc repro --single-item report
+
+experiments: setup ## scores of the work tree and of every DVC experiment, in one table
+	@python -m stages.overview
 
 encoders: setup ## three more encoders side by side, a row each, where scale is full; STUDY=youcook2
 	dvc exp run -S study=$(STUDY) -S 'more_encoders=[siglip2_b16,dinov3_b16,pe_core_b16]'
