@@ -186,11 +186,9 @@ def comma_separated(results: Results) -> str:
 
 
 def headline_scores(results: Results) -> str:
-    """A few means per row as JSON: what `dvc metrics diff` and `dvc exp show` compare."""
-    scores = {
-        row.name: {metric.key: round(row.record.metrics[metric.key].mean, 4) for metric in results.compared}
-        for row in results.rows
-    }
+    """A few means of every trained row as JSON: each is a column of `dvc exp show`, and a line of `dvc metrics diff`."""
+    shown = [metric.key for metric in results.compared if metric in results.headline]
+    scores = {row.name: {metric: round(row.record.metrics[metric].mean, 4) for metric in shown} for row in results.trained}
     return json.dumps(scores, indent=2) + "\n"
 
 
