@@ -6,16 +6,11 @@ Each runs without DVC and without MLflow. `experiments`, `foundation`, `overview
 
 import argparse
 import os
-import subprocess
 import sys
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 
-from pipeline.base.files import listed
-from pipeline.base.paths import PARAMS, STUDIES
+from pipeline.base.failures import is_ours, left_changed
 from pipeline.base.processes import end_with_dvc
-from pipeline.base.scratch import scratch_root
 
 
 def run(main: Callable[[], None]) -> None:
@@ -29,41 +24,11 @@ def run(main: Callable[[], None]) -> None:
     except BaseException as error:
         if isinstance(error, SystemExit) and not error.code:
             raise
-        if left := _left_changed():
+        if left := left_changed():
             print(left, file=sys.stderr)
-        if not (isinstance(error, Exception) and _is_ours(error)):
+        if not (isinstance(error, Exception) and is_ours(error)):
             raise
         sys.exit(f"error: {error}")
-
-
-def _left_changed() -> str:
-    """What a user should know after `dvc exp run -S` in the work tree: it leaves its values where it wrote them."""
-    if "DVC_EXP_NAME" not in os.environ or Path.cwd().resolve() != scratch_root().parent.resolve():
-        return ""
-    changed = [
-        path
-        for path in (PARAMS, *listed(STUDIES, "*.yaml"))
-        if _git("hash-object", str(path)) != _git("rev-parse", f"HEAD:{path}")
-    ]
-    if not changed:
-        return ""
-    for path in changed:
-        path.touch()  # DVC may have left an index in which git takes a file of the same size and second for unchanged
-    names = " ".join(map(str, changed))
-    return f"note: -S has left its values in {names}, and the next command has them, too. `git restore {names}` takes them back."
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False, timeout=20).stdout
-
-
-def _is_ours(error: Exception) -> bool:
-    """Whether `error` comes from a `raise` statement of this project, in this process."""
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames or not Path(frames[-1].filename).is_relative_to(Path(__file__).parents[1]):
-        return False
-    from_a_worker = type(error.__cause__).__name__ == "_RemoteTraceback"
-    return not from_a_worker and (frames[-1].line or "").startswith("raise ")
 
 
 def item_of_stage(description: str | None, name: str, *, meaning: str) -> str:

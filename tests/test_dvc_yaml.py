@@ -14,7 +14,7 @@ from pipeline.base.code import import_closure, imported
 ROOT = Path(__file__).parents[1]
 ROOMS = (
     "base", "kitchen", "corpus", "frames", "encoders", "foundation", "features", "scoring", "models", "training", "evaluation",
-    "report", "rehearsal",
+    "inference", "report", "rehearsal",
 )  # fmt: skip
 STAGES = [
     "check", "download", "weights", "sample_frames", "extract_features", "train_text", "train", "evaluate_text", "evaluate",

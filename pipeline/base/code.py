@@ -19,6 +19,7 @@ _NEUTRAL = (
     "dataset_params",
     "disk",
     "encoder_names",
+    "failures",
     "files",
     "params",
     "paths",

@@ -60,7 +60,7 @@ def _nearest(location: Sequence[str], block: type[BaseModel]) -> str:
     beside = [key for key in known if key.rpartition(".")[0] == ".".join(parents)]
     for candidates in (beside, known):
         last = {key.rpartition(".")[2]: key for key in candidates}
-        if close := get_close_matches(name, last, n=1, cutoff=0.7):
+        if close := get_close_matches(name, last, n=1, cutoff=0.6):
             return f"did you mean {last[close[0]]}?"
     return f"known here are {', '.join(key.rpartition('.')[2] for key in beside)}" if beside else "remove it"
 

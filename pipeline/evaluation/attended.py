@@ -17,7 +17,7 @@ pass both attentions by; and a frame may be attended to and leave nothing behind
 Only systems with one fusion over frames in the text encoder, and the text alone as the decoder's memory, have such a path. For
 others, and where nobody knows the entities, no video is listed.
 
-Shapes: B batch, T text tokens, L target tokens, M frames.
+Shapes: B batch, T text tokens, S places of the memory, L target tokens, M frames.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -115,8 +115,9 @@ def _weights(row: Row, seed: int, params: Params) -> Iterator[tuple[str, dict[st
     spoken = replace(examples, targets=tokens["input_ids"])
     for rows in examples.by_length(params.runtime.generation_batch_size):
         with torch.inference_mode():
-            weights_BLM = frames_of_tokens(system, spoken.batch(rows, frame_inputs).to(device)).cpu()
-        for place, weights_LM in zip(rows, weights_BLM, strict=True):
+            _, weights_BLM = attention_of_tokens(system, spoken.batch(rows, frame_inputs).to(device))
+        assert weights_BLM is not None
+        for place, weights_LM in zip(rows, weights_BLM.cpu(), strict=True):
             video = examples.video_ids[place]
             if length := frame_inputs.lengths.get(video, 0):
                 offsets = tokens["offset_mapping"][place]
@@ -131,34 +132,39 @@ def has_path(system: "Summarizer") -> bool:
     return one and system.settings.fusion == "attention" and system.settings.pooling == "none"
 
 
-def frames_of_tokens(system: "Summarizer", batch: "Batch") -> "Tensor":
-    """Weights [B, L, M] over frames for each label of the batch; they sum to one where a video has a frame."""
+def attention_of_tokens(system: "Summarizer", batch: "Batch") -> "tuple[Tensor, Tensor | None]":
+    """For each label of the batch, c [B, L, S] over the places of the memory, and weights [B, L, M] over frames.
+
+    There are no weights of a system without the path. Those of a video with a frame sum to one.
+    """
     from transformers.modeling_outputs import BaseModelOutput
 
     from pipeline.models.parts.fusion import CrossModalFusion
 
-    (fusion,) = (module for module in system.modules() if isinstance(module, CrossModalFusion))
-    seen = {}
-
-    def watched(text: "Tensor", frames: "Tensor", mask: "Tensor") -> "Tensor":
-        seen["f_BTM"] = CrossModalFusion.attention(fusion, text, frames, mask)
-        return seen["f_BTM"]
-
     system.text.set_attn_implementation("eager")  # the only one that gives its weights
-    object.__setattr__(fusion, "attention", watched)
-    try:
+    seen: dict[str, Tensor] = {}
+    if has_path(system):
+        (fusion,) = (module for module in system.modules() if isinstance(module, CrossModalFusion))
+
+        def watched(text: "Tensor", frames: "Tensor", mask: "Tensor") -> "Tensor":
+            seen["f_BTM"] = CrossModalFusion.attention(fusion, text, frames, mask)
+            return seen["f_BTM"]
+
+        object.__setattr__(fusion, "attention", watched)
+        try:
+            memory = system.encode(batch)
+        finally:
+            object.__delattr__(fusion, "attention")
+    else:
         memory = system.encode(batch)
-    finally:
-        object.__delattr__(fusion, "attention")
     output = system.text(
         attention_mask=memory.mask_BS,
         encoder_outputs=BaseModelOutput(last_hidden_state=memory.states_BSH),
         labels=batch.labels_BL,
         output_attentions=True,
     )
-    c_BLT = output.cross_attentions[-1].float().mean(dim=1)
-    weights_BLM: Tensor = c_BLT @ seen["f_BTM"].float()
-    return weights_BLM
+    c_BLS = output.cross_attentions[-1].float().mean(dim=1)
+    return c_BLS, c_BLS @ seen["f_BTM"].float() if seen else None
 
 
 def _by_entity(

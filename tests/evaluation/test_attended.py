@@ -11,15 +11,22 @@ import torch
 
 from pipeline.evaluation import attended
 from pipeline.features.schema import feature_schema
+from pipeline.models.parts.summarizer import Batch, Summarizer
 from tests import toys
+
+
+def frames_of_tokens(system: Summarizer, batch: Batch) -> torch.Tensor:
+    _, weights = attended.attention_of_tokens(system, batch)
+    assert weights is not None
+    return weights
 
 
 def test_weights_are_the_product_of_two_attentions_and_sum_to_one(tmp_path: Path) -> None:
     system, batch = toys.clipsum(tmp_path).eval(), toys.batch(size=2)
     fusion = next(module for name, module in system.named_modules() if name.endswith("fusion"))
     with torch.no_grad():
-        weights = attended.frames_of_tokens(system, batch)
-        alone = attended.frames_of_tokens(system, toys.batch(size=2, tokens=1))
+        weights = frames_of_tokens(system, batch)
+        alone = frames_of_tokens(system, toys.batch(size=2, tokens=1))
     assert weights.shape == (2, 7, toys.FRAMES)
     assert torch.allclose(weights.sum(dim=-1), torch.ones(2, 7), atol=1e-5)
     assert torch.allclose(alone, alone[:, :1].expand_as(alone), atol=1e-6), "one place of text has one attention over frames"
@@ -28,14 +35,14 @@ def test_weights_are_the_product_of_two_attentions_and_sum_to_one(tmp_path: Path
         for layer in (fusion.query, fusion.key):  # type: ignore[union-attr]
             layer.weight.zero_()  # type: ignore[union-attr, operator]
             layer.bias.zero_()  # type: ignore[union-attr, operator]
-        uniform = attended.frames_of_tokens(system, batch)
+        uniform = frames_of_tokens(system, batch)
     assert torch.allclose(uniform, torch.full_like(uniform, 1 / toys.FRAMES), atol=1e-6)
 
 
 def test_padding_and_batch_mates_change_no_weight(tmp_path: Path) -> None:
     system, batch = toys.clipsum(tmp_path).eval(), toys.mixed_batch()
     with torch.no_grad():
-        together = attended.frames_of_tokens(system, batch)
+        together = frames_of_tokens(system, batch)
         assert batch.frame_mask_BM is not None
         for row, (tokens, frames) in enumerate(((9, 6), (5, 2), (7, 0), (9, 4))):
             alone = replace(
@@ -46,7 +53,7 @@ def test_padding_and_batch_mates_change_no_weight(tmp_path: Path) -> None:
                 frames=batch.frames[row : row + 1],  # type: ignore[index]
                 frame_mask_BM=batch.frame_mask_BM[row : row + 1],
             )
-            assert torch.allclose(attended.frames_of_tokens(system, alone), together[row : row + 1], atol=1e-5)
+            assert torch.allclose(frames_of_tokens(system, alone), together[row : row + 1], atol=1e-5)
             assert together[row, :, frames:].abs().max() == 0 if frames < toys.FRAMES else True
 
 

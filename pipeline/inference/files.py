@@ -1,0 +1,126 @@
+"""Which files to summarise, and the text that goes with each."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.base.containers import VIDEO_SUFFIXES
+from pipeline.base.files import listed
+from pipeline.base.paths import CORPUS
+from pipeline.base.text_files import read_text
+from pipeline.corpus.subtitles import clean_subtitles
+from pipeline.corpus.table import LONGEST_TEXT, SCHEMA, Video, read_corpus
+from pipeline.corpus.transcripts import SUBTITLES, TEXT
+
+GIVEN, KNOWN, NONE = "given", "corpus", "none"
+_LARGEST = 4 * LONGEST_TEXT  # bytes of a text file
+
+
+class TextError(ValueError):
+    """Why a text file gives no text, in words for a line."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A video as the corpus would have it, and where its text comes from: `given`, `corpus`, the name of a file, or `none`."""
+
+    video: Video
+    origin: str
+
+
+def find_videos(places: Sequence[str]) -> list[Path]:
+    """The files named, and the videos inside each folder named, at any depth, in the order of their paths.
+
+    In a folder only what lies in it counts: a link to somewhere else is passed over. A folder without a video is a `ValueError`.
+    """
+    found: list[Path] = []
+    for place in map(Path, places):
+        if not place.is_dir():
+            found.append(place)
+            continue
+        root = place.resolve()
+        inside = [path for path in listed(place, "**/*") if path.suffix.lower() in VIDEO_SUFFIXES and _lies_in(path, root)]
+        if not inside:
+            raise ValueError(f"{place}: no file with a suffix of a video ({' '.join(VIDEO_SUFFIXES[:6])} ...) in this folder")
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+class Texts:
+    """The text of a video: the one that is given for all, else the corpus's own, else that of a file beside the video."""
+
+    def __init__(self, given: str | None) -> None:
+        """`given`: a text file, `-` for standard input, or None. It must be readable."""
+        self._given = None if given is None else sys.stdin.read(LONGEST_TEXT) if given == "-" else _read(Path(given))
+        self._known: dict[tuple[int, int], dict[str, Any]] | None = None
+
+    def of(self, path: Path) -> Source:
+        """The video at `path` with its text, if it has one. A text file that cannot be read is a `TextError`."""
+        video = Video(video_id="video", split="test", video_path=str(path), summary="-")
+        if self._given is not None:
+            return Source(replace(video, transcript=self._given), GIVEN)
+        if (row := self._corpus_row(path)) is not None:
+            known = {name: row[name] for name in ("steps", "transcript", "transcript_named")}
+            return Source(replace(video, **known), KNOWN)
+        for beside in _beside(path):
+            return Source(replace(video, transcript=_read(beside)), beside.name)
+        return Source(video, NONE)
+
+    def _corpus_row(self, path: Path) -> dict[str, Any] | None:
+        if self._known is None:
+            self._known = dict(_corpus_videos())
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        return self._known.get((status.st_dev, status.st_ino))
+
+
+def as_corpus(video: Video) -> Any:
+    """A corpus of one video, as a data frame."""
+    import pandas as pd
+
+    return pd.DataFrame([{name: getattr(video, name) for name in SCHEMA.names}])
+
+
+def _corpus_videos() -> Iterator[tuple[tuple[int, int], dict[Any, Any]]]:
+    if not CORPUS.exists():
+        return
+    for row in read_corpus(CORPUS, ("video_path", "steps", "transcript", "transcript_named")).to_dict("records"):
+        path = Path(row["video_path"])
+        if row["video_path"] and path.is_file():
+            status = path.stat()
+            yield (status.st_dev, status.st_ino), row
+
+
+def _beside(path: Path) -> Iterator[Path]:
+    """Text files of the video's own name in its folder: plain text first, then subtitles, of English first if a name says so."""
+    for suffix in (TEXT, *(f"{language}{kind}" for language in ("", ".en") for kind in SUBTITLES)):
+        beside = path.with_name(f"{path.stem}{suffix}")
+        if beside.is_file():
+            yield beside
+
+
+def _read(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise TextError(f"{path}: no such text file")
+        if path.stat().st_size > _LARGEST:
+            raise TextError(f"{path}: {path.stat().st_size >> 20} MB is no transcript")
+        text = read_text(path)
+    except OSError as error:
+        raise TextError(f"{path}: cannot be read: {error.strerror}") from error
+    except TextError:
+        raise
+    except ValueError as error:
+        raise TextError(str(error)) from error
+    text = clean_subtitles(text) if path.suffix.lower() in SUBTITLES else " ".join(text.split())
+    if len(text) > LONGEST_TEXT:
+        raise TextError(f"{path}: {len(text)} characters, more than {LONGEST_TEXT}")
+    return text
+
+
+def _lies_in(path: Path, root: Path) -> bool:
+    return path.resolve().is_relative_to(root) and path.is_file()
