@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -51,6 +52,39 @@ def test_a_new_row_runs_alone_and_goes_on_when_killed(project: Project) -> None:
     assert weights(project, "second") == weights(project, "clipsum"), "the row it was copied from was trained in one go"
     assert not list(scratch.glob("train.second/*/work-0")), "scratch of a finished stage is removed"
     assert "A second row" in (project.folder / "reports" / "table.md").read_text()
+
+
+def test_a_video_is_summarised_as_evaluate_has_summarised_it(first_run: Path, tmp_path: Path) -> None:
+    project = Project.copied(first_run, tmp_path / "videos")
+    for row in ROWS:
+        page = ["--html", "page.html"] if row == "clipsum" else []
+        project.run("python", "-m", "stages.summarise", "data/raw/videos", "--row", row, "--json", f"{row}.jsonl", *page)
+        lines = [json.loads(line) for line in (project.folder / f"{row}.jsonl").read_text().splitlines()]
+        said = {Path(line["video"]).stem: line["summary"] for line in lines}
+        expected = [json.loads(line) for line in (project.folder / "predictions" / f"{row}.jsonl").read_text().splitlines()]
+        assert len(expected) == 4 and len(lines) == 20
+        assert {line["video_id"]: line["prediction"] for line in expected} == {
+            line["video_id"]: said[line["video_id"]] for line in expected
+        }
+        assert all("knows drawn kitchens" in line["caution"] and line["transcript_origin"] == "corpus" for line in lines)
+    shown = (project.folder / "page.html").read_text()
+    assert shown.count("<section>") == 20 and shown.count("data:image/jpeg") == 20 * 4
+    for asked, told in (
+        (["data/raw/videos", "--row", "t5"], "error: --row: 't5' is none of bart"),
+        (["params.yaml", "--transcript", "params.yaml"], "no summary: "),
+        (["data/raw/videos", "--study", "kitchen"], "error: models/clipsum was not trained under study kitchen as it is now: "),
+    ):
+        done = subprocess.run(
+            ["python", "-m", "stages.summarise", *asked],
+            cwd=project.folder, env=project.environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 1 and told in done.stdout + done.stderr and "Traceback" not in done.stderr
+    shutil.rmtree(project.folder / "models" / "clipsum")
+    done = subprocess.run(
+        ["python", "-m", "stages.summarise", "data/raw/videos"],
+        cwd=project.folder, env=project.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr.endswith("`dvc exp run -S study=tiny --glob 'train*@clipsum'` trains it\n")
 
 
 def test_one_more_encoder_is_a_row_that_comes_and_goes(first_run: Path, tmp_path: Path) -> None:
