@@ -33,7 +33,6 @@ def browser_defaults(experiment_id: str, primary: str) -> str:
         "orderByKey": f"metrics.`{primary}`",
         "orderByAsc": False,
         "searchFilter": "tags.`mlflow.parentRunId` IS NULL and params.shows IS NULL",  # rows, without their seeds and controls
-        "columnWidths": {"attributes.`Run Name`": 300},
         "selectedColumns": [*(f"metrics.`{name}`" for name in dict.fromkeys((primary, *HEADLINE))), "params.`encoder`"],
         "compareRunCharts": [],
         "compareRunSections": [
