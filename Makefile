@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 5000
 STUDY ?= youcook2
+ROW ?= clipsum
 CLEANED := data/raw data/corpus data/frames data/features data/storyboards.json data/checked.txt weights models .scratch \
 	reports/costs.* reports/files.json reports/index.html reports/videos
 COMPILED := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
@@ -18,9 +19,13 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := true
 unexport PYTHONDONTWRITEBYTECODE
+# What is typed after these names reaches the shell as it was typed, whatever characters a path has.
+TYPED := VIDEO TRANSCRIPT JSON HTML ROW
+unexport $(TYPED)
+$(foreach name,$(TYPED),$(eval export TYPED_$(name) := $$(value $(name))))
 
-.PHONY: help setup demo ablations evidence experiments encoders search foundation verify accept test bench ui summaries text-smoke rehearsal \
-	clean clean-all requirements
+.PHONY: help setup demo ablations evidence experiments encoders search foundation verify accept test bench ui summarise export serve \
+	summaries text-smoke rehearsal clean clean-all requirements
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -91,6 +96,16 @@ bench: $(VENV)/.tools ## time frame sampling, feature extraction, training and a
 
 ui: setup ## browse runs, curves and artifacts in MLflow; PORT=5000
 	@python -m stages.ui --port $(PORT)
+
+summarise: setup ## the summary of a video, or of a folder's videos: VIDEO=path; ROW=clipsum TRANSCRIPT= JSON= HTML=
+	@python -m stages.summarise --row="$$TYPED_ROW" $${TYPED_TRANSCRIPT:+--transcript="$$TYPED_TRANSCRIPT"} \
+	$${TYPED_JSON:+--json="$$TYPED_JSON"} $${TYPED_HTML:+--html="$$TYPED_HTML"} -- "$$TYPED_VIDEO"
+
+export: setup ## a trained row as a folder to hand on, exports/<study>-<row>: weights, tokenizer, encoder, model card; ROW=clipsum
+	@python -m stages.export --row="$$TYPED_ROW"
+
+serve: setup ## a trained row behind HTTP on this machine, by MLflow: POST a video and its text; ROW=clipsum PORT=5000
+	@python -m stages.serve --row="$$TYPED_ROW" --port $(PORT)
 
 summaries: setup ## have reference summaries written by a chat endpoint (OPENAI_API_KEY), with a page to review them; STUDY=youcook2
 	python -m stages.summaries --study $(STUDY)

@@ -1,4 +1,5 @@
-"""Summarise the test split with a trained row, then with another video's frames if it sees any, and score both.
+"""Summarise the test split with a trained row, then with another video's frames if it sees any, and score both. The best seed
+becomes a version of a model in MLflow's registry.
 
 python -m stages.evaluate --row clipsum --title ClipSum
 
@@ -23,8 +24,12 @@ def main() -> None:
     title = arguments.title or declared_row(arguments.row, encoder=params.encoder, more=params.more_encoders).title
     own = read_subject(arguments.row, title=title)
     subjects = [own] if own.trained.sees is None else [own, control_of(own, "swapped")]
-    for record in evaluate(subjects, params):
+    records = evaluate(subjects, params)
+    for record in records:
         print(record.in_short)
+    from pipeline.inference.registered import register  # what takes a second to import, and summaries do not wait for it
+
+    register(own.name, params, records[0])
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ _NEUTRAL = (
     "text_files",
     "tracking",
     "tracking_dataset",
+    "tracking_models",
     "tracking_server",
     "tracking_store",
     "tracking_view",

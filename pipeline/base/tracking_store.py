@@ -31,7 +31,12 @@ ACTION_SECONDS = 30.0
 SLOW_SECONDS = 120.0  # of one process in all, counted is what an action takes beyond its first second
 # A training must not wait for a tracker: MLflow's own defaults are 120 s a request, seven retries. Its log is silenced
 # because `Tracker` reports a failure once, with its reason. A user's values win.
-_DEFAULTS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "4", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_LOGGING_LEVEL": "CRITICAL"}
+_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "4",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
 _FORCED = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 

@@ -33,6 +33,16 @@ DVC owns the results. This is a view of them: to delete it changes nothing."""
     return {NOTE: note, "mlflow.experimentKind": "custom_model_development"}
 
 
+def model_note(study: str, row: str) -> str:
+    """What the page of a registered model says of it. Markdown."""
+    return f"""Row `{row}` of study `{study}`: each version is the best seed of a training, by the validation split.
+The alias `best` is what lies in `models/{row}` now.
+
+- Serve it: `make serve ROW={row}`
+- Have it as a folder: `make export ROW={row}`
+- Its scores are of the test split, of this seed. `README.md` among its files is its card."""
+
+
 def row_name(row: str, stage: str, experiment: str, former: int) -> str:
     """`clipsum · workspace`; `former` is how many runs of that name, made under other parameters or code, are there already."""
     title = f"search of {row}" if stage == "search" else row
