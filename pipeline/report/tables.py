@@ -37,6 +37,7 @@ PAPERS_COLUMN, SWAPPED_COLUMN = "R-1 of the paper", "Another video's frames"
 SWAPPED = "swapped"
 TERMINAL_WIDTH = 110
 _DESCRIBED = ("row", "title", "kind", "encoder", "feature_width")
+_UNBROKEN = "\u00a0"  # a blank at which no page breaks a line
 
 
 def system_cells(entry: Row | str) -> dict[str, str]:
@@ -101,7 +102,7 @@ def _with_interval(entry: Row | str, metric: Metric) -> str:
     if isinstance(entry, str):
         return NOT_RUN
     score = entry.record.metrics[metric.key]
-    return f"{score.mean:.1f} {interval(score)}"
+    return f"{score.mean:.1f} {interval(score).replace(', ', f',{_UNBROKEN}')}"
 
 
 def conventions_table(results: Results) -> pd.DataFrame:

@@ -111,7 +111,8 @@ def test_the_summary_is_narrow(inputs: Path) -> None:
     cells = lines_of(summary(load(inputs)))
     assert list(cells["ClipSum"]) == ["System", "Encoder", "R-1", "Another video's frames", "Entity F1", "R-1 of the paper"]
     stored = read_json(inputs / "metrics" / "clipsum.json")["metrics"]["rouge1"]
-    assert cells["ClipSum"]["R-1"] == f"{stored['mean']:.1f} [{stored['ci95_low']:.1f}, {stored['ci95_high']:.1f}]"
+    unbroken = f"[{stored['ci95_low']:.1f},\u00a0{stored['ci95_high']:.1f}]"
+    assert cells["ClipSum"]["R-1"] == f"{stored['mean']:.1f} {unbroken}"
     assert (cells["ClipSum"]["R-1 of the paper"], cells["VG-BART"]["R-1"]) == ("33.0", "not run")
     assert all(sum(len(cell) + 1 for cell in row.values()) <= 100 for row in cells.values())
     swapped = read_json(inputs / "metrics" / "clipsum_swapped.json")["metrics"]["rouge1"]
