@@ -90,7 +90,7 @@ def render(lines: Sequence[Line], metrics: Sequence[str]) -> str:
 
 def _scores(record: Mapping[str, Any] | None, study: str, metrics: Sequence[str]) -> Scores:
     """To one decimal, as they are shown; none of another study's record, or of no record of a row."""
-    if record is None or record.get("study") != study:
+    if record is None or "row" not in record or record.get("study") != study:  # `metrics/` has files that are no records
         return {}
     return {metric: round(record["metrics"][metric]["mean"], 1) for metric in metrics if metric in record["metrics"]}
 

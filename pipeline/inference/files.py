@@ -36,6 +36,8 @@ def find_videos(places: Sequence[str]) -> list[Path]:
     In a folder only what lies in it counts: a link to somewhere else is passed over. A folder without a video is a `ValueError`.
     """
     found: list[Path] = []
+    if not all(place.strip() for place in places):  # an empty path is the folder one is in
+        raise ValueError("no video is named: give a file or a folder (VIDEO=film.mp4)")
     for place in map(Path, places):
         if not place.is_dir():
             found.append(place)

@@ -60,6 +60,8 @@ def summarise_video(trained: TrainedRow, path: Path, source: Source, params: Par
     """
     text = source.video
     clock = _Clock()
+    if not path.exists():
+        return Summary("", 0, "file is missing", "", clock.parts)
     if not any(value.strip() for value in (*text.steps, text.transcript)):
         beside = f"{path.stem}.txt, .vtt or .srt"
         return Summary("", 0, f"no text: put {beside} beside the video, or give --transcript", "", clock.parts)
@@ -82,8 +84,6 @@ def summarise_video(trained: TrainedRow, path: Path, source: Source, params: Par
             clock.lap("embed")
             if keep_pictures:
                 pictures, seconds = _pictures(shard)
-    elif not path.is_file():
-        return Summary("", 0, "file is missing", "", clock.parts)
     examples = read_examples(
         as_corpus(text), "test", text=trained.study.text, source=trained.row.source(trained.study), tokenizer=trained.tokenizer
     )

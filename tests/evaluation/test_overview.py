@@ -77,6 +77,12 @@ def test_an_experiment_that_changes_no_score_says_so() -> None:
     assert [cell.strip() for cell in shown()[-1]] == ["nothing", "(no score differs)", "encoder=resnet152"]
 
 
+def test_files_beside_the_records_are_passed_over() -> None:
+    Path("metrics/corpus.json").write_text(json.dumps({"study": "kitchen", "coverage": {}}))
+    experiment("other-videos")
+    assert [line[:2] for line in shown()][-1] == ["other-videos", "(no score differs)"]
+
+
 def test_rows_of_other_studies_are_left_out() -> None:
     write_record("bart", study="youcook2", entity_f1=1.0)
     assert "bart" not in [cells[1] for cells in shown()]

@@ -30,6 +30,9 @@ def test_a_folder_gives_its_videos_and_nothing_from_outside(tmp_path: Path) -> N
     os.mkfifo("in/pipe.mp4")
     assert [str(path) for path in find_videos(["in"])] == ["in/b.MP4", "in/deep/a.mkv", "in/same.mp4"]
     assert find_videos(["in/b.MP4", "in/b.MP4", "gone.mp4"]) == [Path("in/b.MP4"), Path("gone.mp4")]
+    assert Path("in/deep/a.mkv") in find_videos(["."])
+    with pytest.raises(ValueError, match="no video is named"):
+        find_videos([""])
     Path("empty").mkdir()
     with pytest.raises(ValueError, match="empty: no file with a suffix of a video"):
         find_videos(["empty"])

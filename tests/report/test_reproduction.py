@@ -12,7 +12,7 @@ SAME = Line("bart", 300, 0, 55.86, 55.86, 0.0, True)
 MOVED = Line("clipsum", 300, 31, 54.55, 56.15, 0.5, False)
 LEFT = Line("ablations/no-l2", 300, 200, 50.0, 70.0, 6.25, False)
 LOST = Line("t5", 300, 300, 47.68, float("nan"), None, False)
-UNDO = "git restore dvc.lock metrics predictions reports"
+UNDO = "git restore params.yaml studies dvc.lock metrics predictions reports && dvc checkout"
 
 
 def test_identical_results_need_nothing_done() -> None:
