@@ -33,6 +33,7 @@ from pipeline.base.paths import CORPUS, FEATURES, METRICS, predictions_file
 from pipeline.base.resumable import kept_file
 from pipeline.base.scratch import file_sha256, fingerprint, keep_only, scratch_folder
 from pipeline.evaluation.mentions import mentions
+from pipeline.features.schema import read_features, read_footer
 from pipeline.training.table_row import Row, checkpoint_digest, seen_digests
 
 if TYPE_CHECKING:
@@ -180,30 +181,25 @@ def _by_entity(
 
 def _seconds(folder: Path) -> dict[str, dict[tuple[str, int], float]]:
     """The time of every frame of a video in `folder`, by video and number of the frame, in the order of the video."""
-    import pyarrow.parquet as pq
-
+    table = read_features(folder, ("video_id", "frame_index", "pts_seconds"))
     found: dict[str, dict[tuple[str, int], float]] = {}
-    for path in listed(folder, "*.parquet"):
-        table = pq.read_table(path, columns=["video_id", "frame_index", "pts_seconds"])
-        for video, index, time in zip(*(column.to_pylist() for column in table.columns), strict=True):
-            found.setdefault(video, {})[video, index] = time
+    for video, index, time in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        found.setdefault(video, {})[video, index] = time
     return found
 
 
 def _shown(truth: Path) -> Mapping[tuple[str, int], frozenset[str]]:
     """What each frame shows, from the features that cannot err; none where there are none."""
     import numpy as np
-    import pyarrow.parquet as pq
 
-    from pipeline.features.schema import read_footer
-
-    found: dict[tuple[str, int], frozenset[str]] = {}
-    for path in listed(truth, "*.parquet"):
-        names = [name for name in read_footer(path)["entities"].split(", ") if name]
-        table = pq.read_table(path, columns=["video_id", "frame_index", "embedding"])
-        values: Any = table.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        values = values.reshape(len(table), -1)
-        keys = zip(table.column("video_id").to_pylist(), table.column("frame_index").to_pylist(), strict=True)
-        for key, vector in zip(keys, values, strict=True):
-            found[key] = frozenset(names[place] for place in np.flatnonzero(vector))
-    return found
+    files = listed(truth, "*.parquet")
+    if not files:
+        return {}
+    names = [name for name in read_footer(files[0])["entities"].split(", ") if name]  # the same in all of them
+    table = read_features(truth, ("video_id", "frame_index", "embedding"))
+    values: Any = table.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    keys = zip(table.column("video_id").to_pylist(), table.column("frame_index").to_pylist(), strict=True)
+    return {
+        key: frozenset(names[place] for place in np.flatnonzero(vector))
+        for key, vector in zip(keys, values.reshape(len(table), -1), strict=True)
+    }
