@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PORT ?= 5000
 STUDY ?= youcook2
 ROW ?= clipsum
-CLEANED := data/raw data/corpus data/frames data/features data/storyboards.json data/checked.txt weights models .scratch \
+CLEANED := data/raw data/corpus data/speech data/frames data/features data/storyboards.json data/checked.txt weights models .scratch \
 	reports/costs.* reports/files.json reports/index.html reports/videos
 COMPILED := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 # Stages run plain `python`: DVC finds the one of the virtual environment first.

@@ -2,7 +2,7 @@
 
 from pipeline.base.files import write_json
 from pipeline.base.params import load_params
-from pipeline.base.paths import CORPUS, FRAMES, METRICS, STORYBOARDS
+from pipeline.base.paths import DOWNLOADED, FRAMES, METRICS, STORYBOARDS
 from pipeline.corpus.coverage import check_losses
 from pipeline.corpus.table import read_corpus
 from pipeline.frames.sampling import describe_frames, sample_corpus, storyboards
@@ -15,7 +15,7 @@ ABOUT = METRICS / "frames.json"
 def main() -> None:
     params = load_params()
     settings = params.current.frames
-    corpus = read_corpus(CORPUS, ("video_id", "split", "video_path", "status"))
+    corpus = read_corpus(DOWNLOADED, ("video_id", "split", "video_path", "status"))
     splits = dict(zip(corpus["video_id"], corpus["split"], strict=True))
     about = describe_frames(sample_corpus(corpus, FRAMES, settings=settings, workers=params.runtime.processes), splits)
     write_json(ABOUT, about)

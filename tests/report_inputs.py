@@ -230,7 +230,16 @@ def add_corpus(folder: Path) -> None:
         pointing = " ".join(f"now take this one, number {place}." for place in range(len(foods)))
         named = " ".join(f"now take the {food}, number {place}." for place, food in enumerate(foods))
         videos.append(
-            Video(video, "test", f"{video}.mp4", transcript=pointing, transcript_named=named, entities=foods, summary=summary)
+            Video(
+                video,
+                "test",
+                f"{video}.mp4",
+                transcript=pointing,
+                transcript_origin="drawn",
+                transcript_named=named,
+                entities=foods,
+                summary=summary,
+            )
         )
         told[video] = pointing
     write_corpus(videos, folder / CORPUS)

@@ -51,7 +51,8 @@ DAMAGE = [cut, empty, noise, nothing_in_it, a_list]
 
 def make_corpus(folder: Path) -> Callable[[], Any]:
     path = folder / "corpus.parquet"
-    write_corpus([Video(f"v{number}", "train", "a.mp4", transcript="stir " * number) for number in range(300)], path)
+    texts = [{"transcript": "stir " * number, "transcript_origin": "human"} if number else {} for number in range(300)]
+    write_corpus([Video(f"v{number}", "train", "a.mp4", **text) for number, text in enumerate(texts)], path)
     return lambda: (read_corpus(path), list(read_batches(path, ["transcript"])))
 
 
@@ -98,7 +99,7 @@ def make_tokenizer(folder: Path) -> Callable[[], Any]:
 
 
 STORES = {
-    "corpus/corpus.parquet": (make_corpus, "download"),
+    "corpus/corpus.parquet": (make_corpus, "transcribe"),
     "features/clip_vit_b32/0.parquet": (make_features, "extract_features@clip_vit_b32"),
     "frames/summary.json": (make_frames, "sample_frames"),
     "frames/00000.parquet": (make_frames, "sample_frames"),

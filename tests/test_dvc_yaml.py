@@ -13,18 +13,19 @@ from pipeline.base.code import import_closure, imported
 
 ROOT = Path(__file__).parents[1]
 ROOMS = (
-    "base", "kitchen", "corpus", "frames", "encoders", "foundation", "features", "scoring", "models", "training", "evaluation",
-    "inference", "report", "rehearsal",
+    "base", "kitchen", "corpus", "frames", "speech", "encoders", "foundation", "features", "scoring", "models", "training",
+    "evaluation", "inference", "report", "rehearsal",
 )  # fmt: skip
 STAGES = [
-    "check", "download", "weights", "sample_frames", "extract_features", "train_text", "train", "evaluate_text", "evaluate",
-    "weights_more", "extract_features_more", "train_more", "evaluate_more", "probe_more", "control", "probe", "floors", "costs",
-    "report",
+    "check", "download", "transcribe", "weights", "sample_frames", "extract_features", "train_text", "train", "evaluate_text",
+    "evaluate", "weights_more", "extract_features_more", "train_more", "evaluate_more", "probe_more", "control", "probe",
+    "floors", "costs", "report",
 ]  # fmt: skip
 TRAINING = ("train_text", "train", "train_more")
 # What a stage imports by a name that a parameter gives.
 BY_NAME = {
     "download": ("pipeline.corpus.kitchen", "pipeline.corpus.folder", "pipeline.corpus.youcook2"),
+    "transcribe": ("pipeline.speech.recognisers.faster_whisper",),
 }
 
 

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pipeline.base.files import listed
+
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -12,10 +14,36 @@ Rate = Annotated[float, Field(gt=0.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 # Metrics that have a figure for every video; `pipeline.scoring.metrics` says what each is.
 MetricName = Literal["entity_f1", "content_f1", "rouge1", "rouge2", "rougeL"]
+RECOGNISERS = Path(__file__).parents[1] / "speech" / "recognisers"
 
 
 class Block(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Speech(Block):
+    """How videos that have no text are heard: `models` are hub repositories by the kind of device."""
+
+    recogniser: str
+    models: dict[str, Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][\w.-]*/[\w-][\w.-]*$")]]
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+    beams: Positive
+    max_seconds: Rate
+    max_failed_share: Share
+
+    @model_validator(mode="after")
+    def _check(self) -> "Speech":
+        known = sorted(path.stem for path in listed(RECOGNISERS, "[!_]*.py"))
+        if self.recogniser not in known:
+            raise ValueError(
+                f"recogniser: {self.recogniser!r} is none of {', '.join(known)}, the files of pipeline/speech/recognisers"
+            )
+        if sorted(self.models) != ["cpu", "cuda"]:
+            raise ValueError(f"models: {', '.join(sorted(self.models))}; name a model for each kind of device, cpu and cuda")
+        for model in self.models.values():
+            if model.endswith(".en") and self.language != "en":
+                raise ValueError(f"language: {self.language!r}, but {model} knows English alone; take the model without .en")
+        return self
 
 
 class KitchenDataset(Block):
@@ -97,6 +125,8 @@ class YouCook2Dataset(Block):
     chat: Chat | None
     videos: Videos | None
     subtitles: bool
+    transcripts: list[Literal["files", "subtitles"]]
+    transcripts_by: Annotated[str, Field(pattern=r"^(human|asr:[\w.-]+)$")]
     entities: str
     max_failed_share: Share
 
@@ -104,6 +134,8 @@ class YouCook2Dataset(Block):
     def _check(self) -> "YouCook2Dataset":
         if (self.summaries == "chat") != (self.chat is not None):
             raise ValueError(f"summaries: {self.summaries!r} does not go with chat: {'null' if self.chat is None else 'a block'}")
+        if self.subtitles and "subtitles" not in self.transcripts:
+            raise ValueError("subtitles: true fetches what transcripts leaves out; add subtitles to it, or set subtitles: false")
         if self.subtitles and (self.videos is None or not self.videos.youtube):
             raise ValueError("subtitles: they come with the videos from YouTube; set videos.youtube, or subtitles: false")
         return self

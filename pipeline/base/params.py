@@ -23,6 +23,7 @@ from pipeline.base.dataset_params import (
     Positive,
     Rate,
     Share,
+    Speech,
 )
 from pipeline.base.encoder_names import check_encoder_name, check_more_encoders
 from pipeline.base.files import listed
@@ -119,10 +120,11 @@ class RowSettings(Block):
 class Study(Block):
     """A file of `studies/`: dataset, scale, and every value that decides how models are trained and scored.
 
-    `rows` has an entry for every row of `dvc.yaml`, by its name.
+    `speech` is None where nothing is to be heard. `rows` has an entry for every row of `dvc.yaml`, by its name.
     """
 
     dataset: Annotated[Dataset, Field(discriminator="name")]
+    speech: Speech | None
     primary: Primary
     scale: Literal["mini", "full"]
     frames: Frames

@@ -8,7 +8,9 @@ PIPELINE = Path("dvc.yaml")
 
 INPUTS = Path("data/inputs")  # what a user supplies, a folder a study
 RAW = Path("data/raw")  # videos that the pipeline draws
+DOWNLOADED = Path("data/corpus/downloaded.parquet")  # the corpus before anything is heard
 CORPUS = Path("data/corpus/corpus.parquet")
+SPEECH = Path("data/speech")  # what was heard, sentence by sentence
 FRAMES = Path("data/frames")
 STORYBOARDS = Path("data/storyboards.json")  # a few small frames of every test video, for the page
 FEATURES = Path("data/features")

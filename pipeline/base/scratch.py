@@ -21,6 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from pipeline.base.files import read_json, replacing, write_json
+from pipeline.base.paths import RAW
 
 _KEPT = ".kept"  # lies in a scratch folder that the project itself has finished
 _ABANDONED_SECONDS = 14 * 24 * 3600
@@ -43,6 +44,20 @@ def fingerprint(*parts: Any) -> str:
 def file_sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_identity(path: Path) -> list[int | str]:
+    """What tells that a video is another one; nothing of what is no file.
+
+    Size and time of change, so that large files are not read twice. Drawn ones are small and are written anew by each run of
+    `download`, so of them the contents count.
+    """
+    if not path.is_file():
+        return []
+    if path.is_relative_to(RAW):
+        return [file_sha256(path)]
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
 
 
 def files_of(target: Path) -> Iterator[tuple[str, Path]]:

@@ -43,6 +43,16 @@ def describe_corpus(path: Path) -> dict[str, Any]:
     }
 
 
+def count_origins(path: Path) -> dict[str, dict[str, int]]:
+    """By split, how many videos that are ok have a transcript of each origin, by name."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for batch in read_batches(path, ("split", "status", "transcript_origin")):
+        ok = batch.filter(pc.equal(batch.column("status"), "ok"))
+        counts.update(zip(*(ok.column(name).to_pylist() for name in ("split", "transcript_origin")), strict=True))
+    origins = sorted({origin for _, origin in counts if origin})
+    return {split: {origin: counts[split, origin] for origin in origins} for split in SPLITS}
+
+
 def missing_for_training(path: Path, *, source: str) -> str:
     """Which splits of the table at `path` have no video with both a text (`source`) and a summary, and why; empty if all have."""
     usable: Counter[str] = Counter()

@@ -1,14 +1,15 @@
 """Your own videos: a folder of files and a table of them, CSV or JSON Lines, one row per video.
 
 Required columns are `video_id` and `file` (relative to the folder of videos). Optional: `split`, `recipe`, `steps`,
-`transcript`, `summary`.
+`transcript`, `transcript_origin` (human if left empty), `summary`.
 """
 
 import hashlib
 import os
+import re
 import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,11 +20,13 @@ from pipeline.base.files import listed, read_json_lines
 from pipeline.base.scratch import file_sha256
 from pipeline.base.text_files import csv_rows
 from pipeline.corpus.entities import add_entities
-from pipeline.corpus.table import LONGEST_TEXT, SPLITS, Video, check_video_id, shown
+from pipeline.corpus.table import HUMAN, LONGEST_TEXT, SPLITS, SUBTITLES, Video, check_video_id, shown
 
 REQUIRED = ("video_id", "file")
-OPTIONAL = ("split", "recipe", "steps", "transcript", "summary")
+OPTIONAL = ("split", "recipe", "steps", "transcript", "transcript_origin", "summary")
 _COLUMNS = f"columns {', '.join(REQUIRED)}; optional {', '.join(OPTIONAL)}"
+
+_HEARD = re.compile(r"asr:[\w.-]{1,100}", re.ASCII)
 
 Row = tuple[int, dict[str, Any]]  # the line where it begins, and its fields
 _Given = tuple[str, str]  # a video and its split
@@ -177,6 +180,7 @@ def _read_video(fields: dict[str, Any], files: _Files, *, where: str) -> Video:
         recipe=texts["recipe"],
         steps=steps,
         transcript=texts["transcript"],
+        transcript_origin=_origin(texts, where=where),
         summary=texts["summary"],
         status="failed" if reason else "ok",
         reason=reason,
@@ -188,6 +192,14 @@ def _text(fields: dict[str, Any], name: str, *, where: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{where}: {name} is not a text: {shown(value)}")
     return value.strip()
+
+
+def _origin(texts: Mapping[str, str], *, where: str) -> str:
+    """Who wrote the transcript down: people, unless the table says otherwise."""
+    origin = texts["transcript_origin"] or HUMAN
+    if origin not in (HUMAN, SUBTITLES) and not _HEARD.fullmatch(origin):
+        raise ValueError(f"{where}: transcript_origin {shown(origin)} is none of {HUMAN}, {SUBTITLES}, asr:<model>")
+    return origin if texts["transcript"] else ""
 
 
 def _safe_file(file: str, *, where: str) -> PurePosixPath:

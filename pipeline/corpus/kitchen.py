@@ -18,7 +18,7 @@ from pipeline.base.resumable import run_shards, split_into_shards
 from pipeline.base.scratch import fingerprint, link_or_copy, publish, scratch_folder
 from pipeline.corpus.annotations import SUBSETS, Annotation, Malformed, read_annotations
 from pipeline.corpus.summaries import read_summaries
-from pipeline.corpus.table import SPLITS, Video
+from pipeline.corpus.table import DRAWN, SPLITS, Video
 from pipeline.kitchen.grammar import DISHES, Recipe, draw_recipes, generator, narrate, step_sentences, summarise
 from pipeline.kitchen.video import VideoPlan, draw_videos
 
@@ -80,6 +80,7 @@ def read_dataset(folder: Path) -> list[Video]:
             steps=annotation.steps,
             segments=annotation.segments,
             transcript=_joined(folder / "transcripts" / f"{annotation.video_id}.txt"),
+            transcript_origin=DRAWN,
             transcript_named=_joined(folder / "transcripts_named" / f"{annotation.video_id}.txt"),
             entities=tuple(entities[annotation.video_id]),
             summary=summaries[annotation.video_id],

@@ -40,6 +40,15 @@ def clean_subtitles(text: str) -> str:
     return " ".join(" ".join(kept).split())
 
 
+def without_sounds(text: str) -> str:
+    """The text without sounds in brackets, as in (laughs)."""
+    for _ in range(_NESTED):
+        text, found = _SOUND.subn(" ", text)
+        if not found:
+            break
+    return text
+
+
 def _cues(text: str) -> Iterator[Cue]:
     times: tuple[float, float] | None = None  # None: outside a cue
     said: list[str] = []
@@ -79,8 +88,5 @@ def _seconds(time: str) -> float:
 def _clean(said: list[str]) -> list[str]:
     """The lines of a cue. A sound or a tag may begin in one line and end in another."""
     plain = _CHARACTER.sub(lambda found: html.unescape(found[0]), _TAG.sub("", "\n".join(said)))
-    for _ in range(_NESTED):
-        plain, found = _SOUND.subn(" ", plain)
-        if not found:
-            break
+    plain = without_sounds(plain)
     return [cleaned for line in plain.split("\n") if (cleaned := " ".join(line.split()))]

@@ -5,7 +5,7 @@ Nothing downstream knows where a video came from. A lost video keeps its row wit
 
 import re
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.base.files import readable, replacing
+from pipeline.base.paths import DOWNLOADED
 
 SPLITS = ("train", "validation", "test")
 SCHEMA = pa.schema(
@@ -25,6 +26,7 @@ SCHEMA = pa.schema(
         ("duration_seconds", pa.float64()),
         ("steps", pa.list_(pa.string())),
         ("transcript", pa.string()),
+        ("transcript_origin", pa.string()),
         ("summary", pa.string()),
         ("video_path", pa.string()),
         ("status", pa.string()),
@@ -34,6 +36,7 @@ SCHEMA = pa.schema(
         ("transcript_named", pa.string()),
     ]
 )
+HUMAN, SUBTITLES, DRAWN = "human", "subtitles", "drawn"  # where a transcript comes from; or `asr:<model>`
 LONGEST_TEXT = 16 << 20  # characters of a text, bytes of its file: thousands of hours of speech
 _BATCH = 10_000  # rows of a row group: what is in memory twice while the table is written
 _SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
@@ -45,9 +48,10 @@ _SHOWN.maxstring = _SHOWN.maxother = 80
 class Video:
     """One row of the corpus. `video_path` is relative to the project; texts that do not exist are empty strings.
 
-    `segments` are the (start, end) of each step in seconds, where the dataset has them. `entities` are what the video shows and a
-    summary should name; none where nobody knows. `transcript_named` is the transcript as it would be if it named everything
-    that it points to, where the dataset has that.
+    `transcript_origin` says who wrote it down: `human`, `subtitles`, `drawn` (this project drew the video and its text), or
+    `asr:<model>`; empty where there is no transcript. `segments` are the (start, end) of each step in seconds, where the
+    dataset has them. `entities` are what the video shows and a summary should name; none where nobody knows. `transcript_named`
+    is the transcript as it would be if it named everything that it points to, where the dataset has that.
     """
 
     video_id: str
@@ -58,6 +62,7 @@ class Video:
     steps: Sequence[str] = field(default_factory=tuple)
     segments: Sequence[tuple[float, float]] = field(default_factory=tuple)
     transcript: str = ""
+    transcript_origin: str = ""
     transcript_named: str = ""
     entities: Sequence[str] = field(default_factory=tuple)
     summary: str = ""
@@ -89,6 +94,8 @@ def write_corpus(videos: Sequence[Video], path: Path) -> None:
             raise ValueError(f"video id {video.video_id!r} occurs twice; ids must be unique over all splits")
         if video.status == "failed" and not video.reason:
             raise ValueError(f"video {video.video_id!r} failed without a reason")
+        if bool(video.transcript) != bool(video.transcript_origin):
+            raise ValueError(f"video {video.video_id!r}: a transcript and its origin go together")
         seen.add(video.video_id)
     ordered = sorted(videos, key=lambda video: (SPLITS.index(video.split), video.video_id))
     with replacing(path) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
@@ -98,13 +105,26 @@ def write_corpus(videos: Sequence[Video], path: Path) -> None:
             writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
 
 
+def write_with_transcripts(source: Path, target: Path, texts: Mapping[str, str], *, origin: str) -> None:
+    """Copy the table `source` to `target` part by part, and give the videos of `texts`, by id, these transcripts."""
+    columns = [SCHEMA.names.index(name) for name in ("transcript", "transcript_origin")]
+    with replacing(target) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
+        for batch in read_batches(source, SCHEMA.names):
+            video_ids = batch.column("video_id").to_pylist()
+            before = [batch.column(place).to_pylist() for place in columns]
+            after = [(texts[key], origin) if key in texts else pair for key, *pair in zip(video_ids, *before, strict=True)]
+            for place, values in zip(columns, zip(*after, strict=True), strict=True):
+                batch = batch.set_column(place, SCHEMA.field(place), pa.array(values, pa.string()))
+            writer.write_batch(batch)
+
+
 def read_corpus(path: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -> pd.DataFrame:
     """The corpus as a data frame, one row per video, `columns` of `SCHEMA` (`steps` and `entities` as lists).
 
     Texts are most of a large corpus: name the columns where they are not needed.
     """
     file = _open(path)
-    with readable(path, stage="download"):
+    with readable(path, stage=_stage(path)):
         frame: pd.DataFrame = file.read(list(columns)).to_pandas()
     for column in {"steps", "entities"} & set(columns):
         frame[column] = [list(values) for values in frame[column]]
@@ -115,7 +135,7 @@ def read_batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]
     """The corpus part by part, without ever holding it whole."""
     batches = _open(path).iter_batches(_BATCH, columns=list(columns))
     while True:
-        with readable(path, stage="download"):
+        with readable(path, stage=_stage(path)):
             batch = next(batches, None)
         if batch is None:
             return
@@ -153,8 +173,13 @@ def join_steps(steps: Sequence[str]) -> str:
 
 def _open(path: Path) -> Any:
     """The table, opened. Missing or damaged, it is an error that names the stage to run."""
-    with readable(path, stage="download"):
+    with readable(path, stage=_stage(path)):
         file = pq.ParquetFile(path)
         if not file.schema_arrow.equals(SCHEMA):
             raise ValueError("its columns are not those of a corpus")
     return file
+
+
+def _stage(path: Path) -> str:
+    """The stage that makes this table."""
+    return "download" if path.name == DOWNLOADED.name else "transcribe"

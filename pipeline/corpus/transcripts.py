@@ -1,7 +1,7 @@
 """Transcripts: plain text files or subtitles, one file per video and language, in a folder or an archive."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -13,6 +13,7 @@ from pipeline.corpus.subtitles import clean_subtitles
 from pipeline.corpus.table import LONGEST_TEXT
 
 _LARGEST_ARCHIVE = 1 << 34  # bytes unpacked: a thousand times the transcripts of YouCook2
+FILES, CAPTIONS = "files", "subtitles"  # the two kinds, as a study names them
 TEXT, SUBTITLES = ".txt", (".vtt", ".srt")
 _LANGUAGE = re.compile(r"\.([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]+)*)$")
 _FOR_THE_DEAF = re.compile(r"\.(?:sdh|cc|hi|forced)$", re.IGNORECASE)  # comes after the language, and hides it
@@ -23,7 +24,7 @@ _PEOPLES, _PLAIN, _MACHINES, _UNNAMED, _FOREIGN = range(1, 6)  # the order in wh
 
 @dataclass(frozen=True)
 class Transcripts:
-    """A text per video id, and a reason for each id whose file gives none.
+    """A text per video id, and a reason for each id whose file gives none. Those in `captions` are subtitles.
 
     `notes` say which of several files was read, and of a video in `foreign` that its only text is in another language.
     """
@@ -32,6 +33,7 @@ class Transcripts:
     problems: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     foreign: frozenset[str] = frozenset()
+    captions: frozenset[str] = frozenset()
 
     def over(self, other: "Transcripts") -> "Transcripts":
         """Both together. Of a video that both have this one's text counts, unless it is foreign and the other's is not."""
@@ -42,6 +44,7 @@ class Transcripts:
             {key: note for key, note in other.notes.items() if key not in mine}
             | {key: note for key, note in self.notes.items() if key in mine},
             (other.foreign - mine) | (self.foreign & mine),
+            (other.captions - mine) | (self.captions & mine),
         )
 
 
@@ -49,11 +52,12 @@ class _UnreadableError(ValueError):
     """Why one file gives no text, in words that go after its name."""
 
 
-def read_transcripts(source: Path) -> Transcripts:
+def read_transcripts(source: Path, kinds: Collection[str] = (FILES, CAPTIONS)) -> Transcripts:
     """Read `<id>.txt` (one sentence per line) and `<id>.vtt` or `.srt`, or `<id>.<language>.vtt` or `.srt`, of any case.
 
     Text wins over subtitles, and of several subtitles English ones: those with a country before plain `en`, which may be
-    automatic, and that before what is named as automatic. Another language is read when there is nothing else.
+    automatic, and that before what is named as automatic. Another language is read when there is nothing else. Of `kinds` it
+    may be texts alone (`files`), or `subtitles`.
 
     `source` is a folder, or a tar or zip archive. Raises `ValueError` naming it if it is missing, `FetchError` if it is
     damaged, encrypted, or unpacks to more than any transcripts have.
@@ -66,6 +70,8 @@ def read_transcripts(source: Path) -> Transcripts:
     with naming_damage(source):
         for name, read in _files(source):
             video_id, rank = _meaning(PurePosixPath(name))
+            if (CAPTIONS if rank else FILES) not in kinds:
+                continue
             try:
                 text = _text(read(), is_subtitle=rank > 0)
             except _UnreadableError as error:
@@ -77,7 +83,8 @@ def read_transcripts(source: Path) -> Transcripts:
             known.append((rank, name))
     notes = {video_id: note for video_id, files in found.items() if (note := _note(sorted(files)))}
     foreign = frozenset(video_id for video_id, files in found.items() if min(files)[0] == _FOREIGN)
-    return Transcripts(texts, {key: problem for key, problem in problems.items() if key not in texts}, notes, foreign)
+    captions = frozenset(video_id for video_id, files in found.items() if min(files)[0])
+    return Transcripts(texts, {key: problem for key, problem in problems.items() if key not in texts}, notes, foreign, captions)
 
 
 def _meaning(path: PurePosixPath) -> tuple[str, int]:

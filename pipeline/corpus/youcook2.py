@@ -23,7 +23,7 @@ from pipeline.corpus.archives import extract_member
 from pipeline.corpus.downloads import FetchError, fetch_file
 from pipeline.corpus.entities import add_entities
 from pipeline.corpus.summaries import read_summaries
-from pipeline.corpus.table import Video, check_video_id, join_steps
+from pipeline.corpus.table import SUBTITLES, Video, check_video_id, join_steps
 from pipeline.corpus.transcripts import Transcripts, read_transcripts
 from pipeline.corpus.youcook2_videos import find_subtitles, find_videos
 
@@ -43,7 +43,8 @@ class Sources:
     """What `read_videos` has found, before rows are made from it."""
 
     annotations: Sequence[Annotation | Malformed]
-    transcripts: Mapping[str, str]
+    transcripts: Transcripts
+    written_by: str  # who wrote the transcripts that are no subtitles
     summaries: Mapping[str, str]
     videos: Mapping[str, Path] | None  # None: no videos wanted
     lost: Mapping[str, str]
@@ -81,7 +82,7 @@ def read_videos(settings: YouCook2Dataset, *, workers: int = 1) -> list[Video]:
         print(f"transcripts: {len(unknown)} files fit no video of the annotations, such as {', '.join(unknown[:3])}")
     for video_id, remark in (*transcripts.problems.items(), *transcripts.notes.items()):
         print(f"transcript of {video_id}: {remark}")
-    sources = Sources(every, transcripts.texts, summaries, videos, lost)
+    sources = Sources(every, transcripts, settings.transcripts_by, summaries, videos, lost)
     return add_entities([_row(entry, sources, settings.splits) for entry in every], settings.entities)
 
 
@@ -130,11 +131,18 @@ def _row(entry: Annotation | Malformed, sources: Sources, splits: str) -> Video:
         duration_seconds=entry.duration_seconds,
         steps=entry.steps,
         segments=entry.segments,
-        transcript=sources.transcripts.get(entry.video_id, ""),
+        transcript=sources.transcripts.texts.get(entry.video_id, ""),
+        transcript_origin=_origin(entry.video_id, sources),
         summary=sources.summaries.get(entry.video_id, ""),
         status="failed" if missing else "ok",
         reason=sources.lost.get(entry.video_id, "no video") if missing else "",
     )
+
+
+def _origin(video_id: str, sources: Sources) -> str:
+    if video_id not in sources.transcripts.texts:
+        return ""
+    return SUBTITLES if video_id in sources.transcripts.captions else sources.written_by
 
 
 def _summaries(settings: YouCook2Dataset, annotations: Sequence[Annotation | Malformed]) -> Mapping[str, str]:
@@ -167,7 +175,7 @@ def _transcripts(settings: YouCook2Dataset) -> Transcripts:
     beside_videos = [Path(settings.videos.folder)] if settings.videos is not None else []
     for source in (*beside_videos, folder / "transcripts.tar", folder / "transcripts"):  # the last one wins
         if source.exists():
-            every = read_transcripts(source).over(every)
+            every = read_transcripts(source, settings.transcripts).over(every)
     return every
 
 

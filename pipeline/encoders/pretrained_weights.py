@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.base.device import fix_seed
 from pipeline.base.files import replacing, write_json
+from pipeline.base.hub import fetch_files, revision_of
+from pipeline.base.pins import compare_digests
 from pipeline.encoders.encoder import EncoderSpec, build_module, save_encoder
-from pipeline.encoders.hub import fetch_files, revision_of
-from pipeline.encoders.pins import compare_digests
 from pipeline.encoders.pretrained_specs import pretrained_spec
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ class Ablation:
     """`overrides` gives the settings that differ from those of `clipsum`, which it is given.
 
     `paper` is its line in the paper's Table 2, if it has one. `row` names a row of the table that is this ablation already;
-    `of` the row that is varied.
+    `of` the row that is varied. `texts`: it varies whose texts are read, for studies that listen to videos; other videos have
+    none then, so that it shares only some with the row.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Ablation:
     paper: tuple[str, str] | None = None
     row: str | None = None
     of: str = "clipsum"
+    texts: bool = False
 
     @property
     def label(self) -> str:
@@ -70,16 +72,28 @@ ABLATIONS = (
         for row, title in (("clipsum", "ClipSum"), ("vit_labels", "ViT-B/32 on labels"), ("resnet152", "ResNet-152"))
     ),
     Ablation("no-l2", "without", "L2 normalisation", _set("model.l2_normalise", False)),
+    *(
+        Ablation(f"text-{name}", "text", title, lambda own, values=values: values, texts=True)
+        for name, title, values in (
+            ("files", "transcripts alone", {"dataset.transcripts": ["files"], "dataset.subtitles": False, "speech": None}),
+            ("subtitles", "subtitles alone", {"dataset.transcripts": ["subtitles"], "speech": None}),
+            ("asr", "heard by the recogniser alone", {"dataset.transcripts": [], "dataset.subtitles": False}),
+        )
+    ),
 )
 
 
 def to_run(study: "Study") -> list[Ablation]:
     """Every ablation that a study has to train, in the order of the report."""
     settings = own_settings(study)
-    return [ablation for ablation in ABLATIONS if ablation.row is None and ablation.varies(settings)]
+    listed = [ablation for ablation in ABLATIONS if ablation.row is None and (study.speech is not None or not ablation.texts)]
+    return [ablation for ablation in listed if ablation.varies(settings)]
 
 
 def own_settings(study: "Study") -> dict[str, Any]:
     """The settings of a study that ablations may vary."""
-    blocks = {"model": study.model, "frames": study.frames}
-    return {f"{block}.{key}": value for block, values in blocks.items() for key, value in values.model_dump().items()}
+    blocks = {"model": study.model, "frames": study.frames, "dataset": study.dataset}
+    speech = study.speech and study.speech.model_dump()
+    return {"speech": speech} | {
+        f"{block}.{key}": value for block, values in blocks.items() for key, value in values.model_dump().items()
+    }

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from pipeline.base.code import code_digest
 from pipeline.base.encoder_names import ORACLE
-from pipeline.base.paths import CORPUS
+from pipeline.base.paths import DOWNLOADED
 from pipeline.base.resumable import Shard, run_shards
 from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
 from pipeline.corpus.entities import entities_in
@@ -28,10 +28,10 @@ _MULTIPLE = 8  # widths are filled up to one, so that attention heads divide the
 
 def write_oracle_features(frames: Path, out: Path) -> dict[str, Any]:
     """A feature file for every shard of the frame store; returns totals."""
-    corpus = read_corpus(CORPUS, ("video_id", "steps", "segments", "entities"))
+    corpus = read_corpus(DOWNLOADED, ("video_id", "steps", "segments", "entities"))
     names = sorted({name for entities in corpus["entities"] for name in entities})
     sources, per_video = frame_shards(frames), frames_per_video(frames)
-    sha256 = file_sha256(CORPUS)
+    sha256 = file_sha256(DOWNLOADED)
     footer = {"encoder": ORACLE, "weights_sha256": sha256, "normalisation": NORMALISATION}
     footer |= {"precision": "float16", "frames_per_video": str(per_video), "entities": ", ".join(names)}
     key = fingerprint(footer, [file_sha256(source) for source in sources], code_digest("pipeline.features.oracle"))

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from pipeline.base.code import code_digest
 from pipeline.base.files import listed
 from pipeline.base.params import ReadyFeatures
-from pipeline.base.paths import CORPUS, INPUTS
+from pipeline.base.paths import DOWNLOADED, INPUTS
 from pipeline.base.resumable import run_shards, split_into_shards
 from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
 from pipeline.corpus.table import read_corpus
@@ -40,7 +40,7 @@ def import_features(name: str, source: ReadyFeatures, out: Path, *, study: str, 
     A folder that has none of the videos, or in which DVC would not notice a change, is refused in the same way.
     """
     check_place(name, Path(source.path), study=study)
-    corpus = read_corpus(CORPUS, ("video_id", "status"))
+    corpus = read_corpus(DOWNLOADED, ("video_id", "status"))
     wanted = list(corpus.loc[corpus["status"] == "ok", "video_id"])
     return copy_features(name, source, out, video_ids=wanted, max_frames=count, width=read_spec(weights).dim)
 

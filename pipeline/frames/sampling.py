@@ -19,9 +19,8 @@ from pipeline.base.code import code_digest
 from pipeline.base.files import write_json
 from pipeline.base.items import ItemErrors
 from pipeline.base.params import Frames
-from pipeline.base.paths import RAW
 from pipeline.base.resumable import run_shards, split_into_shards
-from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
+from pipeline.base.scratch import file_identity, fingerprint, publish, scratch_folder
 from pipeline.frames.decoding import SampledVideo, sample_positions, sample_video
 from pipeline.frames.opening import VideoError
 from pipeline.frames.store import SCHEMA, SUMMARY, FrameStore, jpeg_bytes
@@ -53,7 +52,7 @@ def sample_corpus(corpus: "pd.DataFrame", out: Path, *, settings: Frames, worker
         PIL.__version__,
         code_digest("pipeline.frames.sampling"),
         VIDEOS_PER_SHARD,
-        [[*row.values(), *_identity(row)] for row in rows],
+        [[*row.values(), *file_identity(Path(row["video_path"]))] for row in rows],
     )
     shards = split_into_shards(rows, size=VIDEOS_PER_SHARD)
     with scratch_folder("sample_frames", key) as folder:
@@ -178,17 +177,3 @@ def _table(video_id: str, sampled: SampledVideo, *, jpeg_quality: int) -> pa.Tab
     ]
     arrays = [pa.array(column, type=field.type) for column, field in zip(columns, SCHEMA, strict=True)]
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
-
-
-def _identity(row: dict[str, str]) -> list[int | str]:
-    """What tells that a file is another one: size and time of change, so that large videos are not read twice.
-
-    Drawn videos are small and are written anew by each run of `download`, so there the contents count.
-    """
-    path = Path(row["video_path"])
-    if not path.is_file():
-        return []
-    if path.is_relative_to(RAW):
-        return [file_sha256(path)]
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]

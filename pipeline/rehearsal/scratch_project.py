@@ -16,9 +16,9 @@ from pipeline.base.dataset_params import YouCook2Dataset
 from pipeline.base.files import listed, replacing, write_text
 from pipeline.base.params import load_params, read_yaml
 from pipeline.base.paths import INPUTS, PARAMS, PIPELINE, STUDIES
+from pipeline.base.pins import LOCAL, PINNED
 from pipeline.base.scratch import file_sha256
 from pipeline.corpus.youcook2 import ANNOTATIONS
-from pipeline.encoders.pins import LOCAL, PINNED
 from pipeline.rehearsal.hub import head_commit
 
 STUDY = "youcook2"

@@ -8,12 +8,12 @@ import pandas as pd
 
 from pipeline.evaluation import ablations as registry
 from pipeline.evaluation.ablations import Ablation
-from pipeline.report.evidence import difference
+from pipeline.report.evidence import SEED, difference
 from pipeline.report.families import REFERENCE, Tested, correct
 from pipeline.report.paper import METRICS, PAPERS_ENCODER, TABLE_2
 from pipeline.report.results import Results, Row
 from pipeline.report.text import NO_VALUE, NOT_RUN, as_markdown, p_text, sentences, signed
-from pipeline.scoring.statistics import Comparison
+from pipeline.scoring.statistics import Comparison, compare
 
 OUTDATED: Final = "outdated"
 IS_CLIPSUM: Final = "is ClipSum"
@@ -26,7 +26,7 @@ class Line:
     """An ablation with the row that has its setting, and the row that is varied minus it in the primary metric, corrected
     within the family of ablations. `state` says why there is no row.
 
-    `paper` has the paper's figures by metric. `is_base`: the setting is ClipSum's own, and `row` is ClipSum.
+    `videos` is on how many videos that holds, where it is not all. `paper` has the paper's figures by metric. `is_base`: the setting is ClipSum's own, and `row` is ClipSum.
     """
 
     ablation: Ablation
@@ -36,6 +36,7 @@ class Line:
     is_base: bool = False
     found: Comparison | None = None
     tested: Tested | None = None
+    videos: int | None = None
 
     @property
     def paper_gain(self) -> float | None:
@@ -44,8 +45,10 @@ class Line:
 
 
 def ablation_lines(results: Results, *, resamples: int) -> list[Line]:
-    """Every ablation in the order of their list."""
-    lines = [_line(results, ablation, resamples=resamples) for ablation in registry.ABLATIONS]
+    """Every ablation that concerns the study, in the order of their list."""
+    listens = results.speech is not None and bool(results.speech.origin)
+    listed = [ablation for ablation in registry.ABLATIONS if listens or not ablation.texts]
+    lines = [_line(results, ablation, resamples=resamples) for ablation in listed]
     made = {(line.ablation.of, line.ablation.name): line.found for line in lines if line.found is not None}
     tested = correct(made, margin=results.shared.primary.margin)
     return [replace(line, tested=tested.get((line.ablation.of, line.ablation.name))) for line in lines]
@@ -58,11 +61,17 @@ def _line(results: Results, ablation: Ablation, *, resamples: int) -> Line:
     paper = {} if place is None else dict(zip(METRICS, TABLE_2[place[0]][place[1]], strict=False))
     if base is None or base.record.training is None:
         return Line(ablation, paper, None, NOT_RUN)
-    if not ablation.varies(base.record.training.settings):
+    if not ablation.texts and not ablation.varies(base.record.training.settings):
         return Line(ablation, paper, base, "run", is_base=True)
     row, state = _find(results, base, base.record.training.settings, ablation)
-    found = difference(base, row, results.primary.key, resamples=resamples) if row is not None else None
-    return Line(ablation, paper, row, state, found=found)
+    if row is None:
+        return Line(ablation, paper, None, state)
+    if not ablation.texts:
+        return Line(ablation, paper, row, state, found=difference(base, row, results.primary.key, resamples=resamples))
+    mine, theirs = _common(base, row)
+    scores = (each.scores(results.primary.key)[:, places] for each, places in ((base, mine), (row, theirs)))
+    found = compare(*scores, resamples=resamples, seed=SEED, same_checkpoints=False)
+    return Line(ablation, paper, row, state, found=found, videos=len(mine))
 
 
 def _find(results: Results, base: Row, settings: dict[str, Any], ablation: Ablation) -> tuple[Row | None, State]:
@@ -76,22 +85,39 @@ def _find(results: Results, base: Row, settings: dict[str, Any], ablation: Ablat
     for row in results.ablations:
         of_row = all(getattr(base.record, key) == getattr(row.record, key) for key in _OF_ROW)
         if of_row and row.record.ablation is not None and row.record.ablation.name == ablation.name:
-            comparable = _comparable(base, row, "frames.count" in overrides)
-            same = row.record.training is not None and row.record.training.settings == settings | overrides
+            comparable = _comparable(base, row, ablation, "frames.count" in overrides)
+            made = row.record.ablation.overrides if ablation.texts else overrides  # of a dataset no training says anything
+            changed = {} if ablation.texts else overrides
+            same = row.record.training is not None and row.record.training.settings == settings | changed and made == overrides
             return (row, "run") if comparable and same else (None, OUTDATED)
     return None, NOT_RUN
 
 
-def _comparable(base: Row, row: Row, other_frames: bool) -> bool:
-    """The same seeds, videos and references, made from the same; what it sees may differ if the frames are `other`."""
+def _comparable(base: Row, row: Row, ablation: Ablation, other_frames: bool) -> bool:
+    """The same seeds, videos and references, made from the same; what it sees may differ if the frames are `other`, and the
+    corpus and some of the videos if its texts are.
+    """
     mine, theirs = base.record, row.record
     results_of_it = {"predictions", "checkpoints"} | ({"seen"} if other_frames else set())
+    results_of_it |= {"corpus", "seen"} if ablation.texts else set()
     parts = (mine.made_from.keys() | theirs.made_from.keys()) - results_of_it
     return (
         mine.seeds == theirs.seeds
         and all(mine.made_from.get(part) == theirs.made_from.get(part) for part in parts)
-        and (base.summaries.videos, base.summaries.references) == (row.summaries.videos, row.summaries.references)
+        and (
+            bool(_common(base, row)[0])
+            if ablation.texts
+            else (base.summaries.videos, base.summaries.references) == (row.summaries.videos, row.summaries.references)
+        )
     )
+
+
+def _common(a: Row, b: Row) -> tuple[list[int], list[int]]:
+    """The places in `a` and in `b` of the videos that both have summarised, with the same reference."""
+    places = {pair: place for place, pair in enumerate(zip(b.summaries.videos, b.summaries.references, strict=True))}
+    pairs = enumerate(zip(a.summaries.videos, a.summaries.references, strict=True))
+    both = [(place, places[pair]) for place, pair in pairs if pair in places]
+    return [mine for mine, _ in both], [theirs for _, theirs in both]
 
 
 def ablation_table(results: Results, lines: Sequence[Line]) -> pd.DataFrame:
@@ -111,7 +137,8 @@ def ablation_table(results: Results, lines: Sequence[Line]) -> pd.DataFrame:
 
 
 def ablation_caption(results: Results, lines: Sequence[Line]) -> str:
-    return sentences("ablations", shared=results.shared, states={line.state for line in lines})
+    common = {line.ablation.setting: line.videos for line in lines if line.videos is not None}
+    return sentences("ablations", shared=results.shared, states={line.state for line in lines}, common=common)
 
 
 def ablation_markdown(results: Results, lines: Sequence[Line]) -> str:

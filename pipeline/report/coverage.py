@@ -51,6 +51,21 @@ class CorpusSummary(Part):
         return list(next(iter(self.texts.values()), {}))
 
 
+class SpeechSummary(Counts):
+    """What was heard, by `origin`, in videos without a text; empty where nobody listened. `origins[split]` counts the videos by
+    where their transcript comes from.
+    """
+
+    origin: str
+    origins: dict[str, dict[str, int]]
+    lost: list[Lost]
+    notes: list[Note] = Field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        return list(next(iter(self.origins.values()), {}))
+
+
 class FramesSummary(Counts):
     """`count` frames were asked for per video, `frames` were found in all."""
 

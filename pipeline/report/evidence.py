@@ -11,7 +11,7 @@ from pipeline.report.families import REFERENCE, TEXT_ONLY, Pair, Tested, correct
 from pipeline.report.results import Results, Row
 from pipeline.scoring.statistics import Comparison, compare
 
-_SEED = 0  # of the resamples
+SEED = 0  # of the resamples
 OTHERS_SHARE = 5  # no verdict is given by any other metric, so those get one resample in so many
 
 
@@ -68,7 +68,7 @@ def gather_evidence(results: Results, *, resamples: int) -> Evidence:
 def difference(a: Row, b: Row, metric: str, *, resamples: int) -> Comparison:
     """`a - b` in a compared metric, over the same videos; a control and its system share checkpoints."""
     shared = a.record.control_of == b.name or b.record.control_of == a.name
-    return compare(a.scores(metric), b.scores(metric), resamples=resamples, seed=_SEED, same_checkpoints=shared)
+    return compare(a.scores(metric), b.scores(metric), resamples=resamples, seed=SEED, same_checkpoints=shared)
 
 
 def headline(results: Results, *, resamples: int) -> Headline | None:

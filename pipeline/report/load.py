@@ -12,7 +12,7 @@ from pipeline.frames.store import SUMMARY, FrameStore
 from pipeline.report.attention import read_attended
 from pipeline.report.checks import check_ablation, check_alone, check_rows
 from pipeline.report.costs import read_costs
-from pipeline.report.coverage import CorpusSummary, FramesSummary, Probes, read_summary
+from pipeline.report.coverage import CorpusSummary, FramesSummary, Probes, SpeechSummary, read_summary
 from pipeline.report.families import REFERENCE
 from pipeline.report.marks import read_known
 from pipeline.report.paper import SYSTEMS
@@ -50,6 +50,7 @@ def load_results(root: Path = Path(), *, declared: Collection[str] | None = None
         probes=_probes(root / METRICS, rows),
         corpus=read_summary(CorpusSummary, root / METRICS / "corpus.json"),
         frames=read_summary(FramesSummary, root / METRICS / "frames.json"),
+        speech=read_summary(SpeechSummary, root / METRICS / "speech.json"),
         storyboards=read_json(storyboards) if storyboards.exists() else None,
         pictures=FrameStore(root / FRAMES) if (root / FRAMES / SUMMARY).exists() else None,
         known=read_known(root / CORPUS, rows[0].summaries),

@@ -18,7 +18,7 @@ from pipeline.scoring.predictions import Summaries
 
 Mark = Literal["points", "right", "wrong"]
 Part = str | tuple[str, Mark] | tuple[str, Mark, str]
-_COLUMNS = ("video_id", "summary", "transcript", "transcript_named", "entities")
+_COLUMNS = ("video_id", "summary", "transcript", "transcript_origin", "transcript_named", "entities")
 _POINTING = re.compile(r"\b(?:this|that|these|those)(?: (?:ones?|here|guy))?\b", re.IGNORECASE)
 _WORD = re.compile(r"\S+")
 _STOPS = ".,;:!?"
@@ -27,12 +27,13 @@ _STOPS = ".,;:!?"
 @dataclass(frozen=True)
 class Known:
     """`names` are the entities of the whole corpus, `of` those of each video; `narrations` has the transcript of a video and what
-    it would be if it named everything, where that is known.
+    it would be if it named everything, where that is known. `origins` say who wrote the transcript of a video.
     """
 
     names: frozenset[str]
     of: Mapping[str, frozenset[str]]
     narrations: Mapping[str, tuple[str, str]]
+    origins: Mapping[str, str]
 
 
 def read_known(corpus: Path, summaries: Summaries) -> Known | None:
@@ -46,7 +47,8 @@ def read_known(corpus: Path, summaries: Summaries) -> Known | None:
     if rows.keys() != wanted.keys() or any(rows[video]["summary"] != reference for video, reference in wanted.items()):
         return None
     narrations = {video: (row["transcript"], row["transcript_named"]) for video, row in rows.items() if row["transcript_named"]}
-    return Known(names, {video: frozenset(row["entities"]) for video, row in rows.items()}, narrations)
+    origins = {video: row["transcript_origin"] for video, row in rows.items()}
+    return Known(names, {video: frozenset(row["entities"]) for video, row in rows.items()}, narrations, origins)
 
 
 def plain(parts: Iterable[Part]) -> str:

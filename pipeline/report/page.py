@@ -17,6 +17,7 @@ from pipeline.report.evidence import Evidence, frames_use, headline
 from pipeline.report.families import family_of
 from pipeline.report.palette import role_of, with_variables
 from pipeline.report.paper import ADDRESS
+from pipeline.report.origins import origin_table
 from pipeline.report.results import Results
 
 TABLE_SCRIPT = Path(__file__).parent / "templates" / "table.js"
@@ -48,7 +49,7 @@ def render_page(
         **_conclusions(results, lines, evidence, calibration, resamples=resamples),
         **_overview(results, evidence),
         **_figures(drawn),
-        **_data(results),
+        **_data(results, resamples=resamples),
         **video_pages.first_page(results, resamples=resamples),
         details=training_description.training_details(results),
         epochs=list(training_description.chosen_epochs(results)),
@@ -122,9 +123,12 @@ def _figures(drawn: Mapping[str, str | None]) -> dict[str, Markup | None]:
     return {f"{name}_figure": None if svg is None else Markup(_inline(svg, name)) for name, svg in drawn.items()}
 
 
-def _data(results: Results) -> dict[str, Any]:
-    parts = [part for part in (results.corpus, results.frames) if part is not None]
+def _data(results: Results, *, resamples: int) -> dict[str, Any]:
+    parts = [part for part in (results.corpus, results.frames, results.speech) if part is not None]
+    by_origin = origin_table(results, resamples=resamples)
     return {
+        "speech": results.speech,
+        "by_origin": None if by_origin is None else _cells(by_origin),
         "corpus": results.corpus,
         "frames": results.frames,
         "with_frames": results.storyboards is not None,

@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.base.encoder_names import ORACLE
 from pipeline.frames.store import FrameStore
 from pipeline.report.attention import Attended
-from pipeline.report.coverage import CorpusSummary, FramesSummary, Probes
+from pipeline.report.coverage import CorpusSummary, FramesSummary, Probes, SpeechSummary
 from pipeline.report.marks import Known
 from pipeline.report.paper import PAPERS_ENCODER, PAPERS_MODEL, PAPERS_ROW, SYSTEMS
 from pipeline.scoring import metrics
@@ -58,6 +58,7 @@ class Results:
     probes: Probes | None
     corpus: CorpusSummary | None
     frames: FramesSummary | None
+    speech: SpeechSummary | None
     storyboards: dict[str, list[str]] | None
     pictures: FrameStore | None
     known: Known | None

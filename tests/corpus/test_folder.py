@@ -36,6 +36,7 @@ def test_csv_with_every_column(tmp_path: Path) -> None:
         recipe="Soup",
         steps=("Cut leeks", "Boil"),
         transcript="Now, we\ncut the leeks.",
+        transcript_origin="human",
         summary="Leek soup.",
     )
     assert (pie.steps, pie.summary, pie.split) == (("Roll", "Bake"), "", "train")

@@ -83,6 +83,7 @@ def dataset(folder: Path, base: str = "http://127.0.0.1:9", **changes: object) -
     values: dict[str, object] = {
         "name": "youcook2", "folder": str(folder), "annotations_url": f"{base}/annotations.tar.gz", "annotations_sha256": SHA256,
         "splits": "held_out", "summaries": "steps", "chat": None, "videos": videos, "subtitles": False, "entities": "",
+        "transcripts": ["files", "subtitles"], "transcripts_by": "asr:unknown",
         "max_failed_share": 0.5,
     }  # fmt: skip
     return YouCook2Dataset.model_validate(values | changes)

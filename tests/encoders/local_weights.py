@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from pipeline.encoders import pins
+from pipeline.base import pins
 from pipeline.encoders.encoder import EncoderSpec
 
 TINY = "timm:resnet10t.c3_in1k"  # 5 million parameters, loaded as every encoder of timm is

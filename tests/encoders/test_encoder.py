@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from pipeline.base.encoder_names import ENCODERS, MINI_ENCODERS, check_encoder_name
+from pipeline.base.pins import LOCAL
 from pipeline.encoders.encoder import (
     MINI,
     Encoder,
@@ -23,7 +24,6 @@ from pipeline.encoders.encoder import (
     read_parameters,
     save_encoder,
 )
-from pipeline.encoders.pins import LOCAL
 from pipeline.encoders.pretrained_specs import pretrained_spec
 from pipeline.encoders.pretrained_weights import load_pretrained
 from tests import toys

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.base.files import write_json
-from pipeline.base.paths import CORPUS, FEATURES, FRAMES
+from pipeline.base.paths import DOWNLOADED, FEATURES, FRAMES
 from pipeline.corpus.table import Video, write_corpus
 from pipeline.evaluation.probe import probe_encoders
 from pipeline.features.frame_inputs import open_features
@@ -29,7 +29,9 @@ def write_frames(times: dict[str, list[float]]) -> None:
 
 def video(name: str, split: str, *steps: str, entities: tuple[str, ...] = ("egg", "fish", "leek")) -> Video:
     segments = tuple((2.0 * number, 2.0 * number + 2) for number in range(len(steps)))
-    return Video(name, split, "", steps=steps, segments=segments, entities=entities, summary="s", transcript="t")
+    return Video(
+        name, split, "", steps=steps, segments=segments, entities=entities, summary="s", transcript="t", transcript_origin="human"
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +41,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_frame_shows_what_its_step_names() -> None:
-    write_corpus([video("a", "train", "fry the egg", "cut leeks and fish", "serve"), video("b", "test", "boil the fish")], CORPUS)
+    write_corpus(
+        [video("a", "train", "fry the egg", "cut leeks and fish", "serve"), video("b", "test", "boil the fish")], DOWNLOADED
+    )
     write_frames({"a": [0.0, 1.9, 2.0, 4.5, 6.0, 9.0], "b": [2.0]})
     totals = write_oracle_features(FRAMES, FEATURES / "oracle")
     assert totals == {"frames": 7, "shown": 4, "dim": 3}
@@ -56,7 +60,7 @@ def test_a_frame_shows_what_its_step_names() -> None:
 
 
 def test_without_entities_it_knows_nothing_and_says_so() -> None:
-    write_corpus([video("a", "train", "fry the egg", entities=())], CORPUS)
+    write_corpus([video("a", "train", "fry the egg", entities=())], DOWNLOADED)
     write_frames({"a": [0.0]})
     assert write_oracle_features(FRAMES, FEATURES / "oracle") == {"frames": 1, "shown": 0, "dim": 0}
     assert not open_features(FEATURES / "oracle").values.any()
@@ -76,7 +80,7 @@ def test_a_probe_tells_features_that_know_from_features_that_do_not() -> None:
     videos = [
         video(f"v{n:02d}", "train" if n < 20 else "test", f"fry the {foods[n % 3]}", "serve", entities=foods) for n in range(40)
     ]
-    write_corpus(videos, CORPUS)
+    write_corpus(videos, DOWNLOADED)
     times = {each.video_id: [0.0, 1.0, 3.0] for each in videos}
     write_frames(times)
     write_oracle_features(FRAMES, FEATURES / "oracle")
@@ -93,7 +97,7 @@ def test_a_probe_tells_features_that_know_from_features_that_do_not() -> None:
 
 
 def test_a_probe_without_entities_has_no_figure() -> None:
-    write_corpus([video("a", "train", "fry the egg", entities=())], CORPUS)
+    write_corpus([video("a", "train", "fry the egg", entities=())], DOWNLOADED)
     write_frames({"a": [0.0]})
     write_oracle_features(FRAMES, FEATURES / "oracle")
     assert probe_encoders({}, truth=FEATURES / "oracle") == {"train_frames": 0, "test_frames": 0, "accuracy": {}}

@@ -44,7 +44,18 @@ def test_a_text_is_given_or_known_or_stands_beside_the_video(monkeypatch: pytest
     Path("v/b.en.vtt").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\n<b>stir</b> it\n")
     Path("v/c é$(x).srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nserve\n")
     write_corpus(
-        [Video("d", "test", "raw/d.mp4", transcript="known", steps=("one", "two"), transcript_named="known egg")], CORPUS
+        [
+            Video(
+                "d",
+                "test",
+                "raw/d.mp4",
+                transcript="known",
+                transcript_origin="drawn",
+                steps=("one", "two"),
+                transcript_named="known egg",
+            )
+        ],
+        CORPUS,
     )
     texts = Texts(None)
     found = {path.name: texts.of(path) for path in (*find_videos(["v", "raw"]), Path("v/gone.mp4"))}

@@ -13,7 +13,9 @@ from tests.report_inputs import FOODS, add_attended, add_corpus, change_lines, l
 
 POINTING = "first chop this one right here, then fry that. that is it."
 NAMED = "first chop the egg on a plate, then fry the pepper. that is it."
-KNOWN = Known(frozenset({"egg", "red pepper", "pepper"}), {"v": frozenset({"egg", "pepper"})}, {"v": (POINTING, NAMED)})
+KNOWN = Known(
+    frozenset({"egg", "red pepper", "pepper"}), {"v": frozenset({"egg", "pepper"})}, {"v": (POINTING, NAMED)}, {"v": "drawn"}
+)
 
 
 def test_entities_are_right_or_wrong_and_the_text_stays_as_it_is() -> None:

@@ -29,7 +29,7 @@ def test_stage_writes_corpus_and_coverage(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "train: 3 of 3 videos, 0 lost" in done.stdout
-    frame = read_corpus(tmp_path / "data/corpus/corpus.parquet")
+    frame = read_corpus(tmp_path / "data/corpus/downloaded.parquet")
     assert list(frame.columns) == SCHEMA.names
     assert list(frame["split"]) == ["train"] * 3 + ["validation", "test"]
     for path in frame["video_path"]:
@@ -48,7 +48,7 @@ def test_too_many_losses_fail_the_stage_after_its_files_are_written(tmp_path: Pa
     monkeypatch.setattr(download, "get_videos", lambda dataset, *, workers: rows)
     with pytest.raises(RuntimeError, match="1 of 2 failed"):
         download.main()
-    assert len(read_corpus(Path("data/corpus/corpus.parquet"))) == 2
+    assert len(read_corpus(Path("data/corpus/downloaded.parquet"))) == 2
     metrics = json.loads(Path("metrics/corpus.json").read_text(encoding="utf-8"))
     assert metrics["lost"] == [{"video_id": "b", "split": "test", "reason": "file is missing"}]
 
@@ -68,10 +68,10 @@ def test_what_training_lacks_is_told_with_what_can_be_had_without_it(
 ) -> None:
     write_params(tmp_path)
     monkeypatch.chdir(tmp_path)
-    whole = {"transcript": "now add this", "summary": "soup"}
+    whole = {"transcript": "now add this", "transcript_origin": "human", "summary": "soup"}
     rows = [
         Video("a", "train", "a.mp4", **whole),
-        Video("b", "validation", "b.mp4", transcript="add it"),
+        Video("b", "validation", "b.mp4", transcript="add it", transcript_origin="human"),
         Video("c", "test", "c.mp4", **whole),
     ]
     monkeypatch.setattr(download, "get_videos", lambda dataset, *, workers: rows)

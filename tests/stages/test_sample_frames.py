@@ -25,7 +25,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cut_short(tmp_path / "video2.mp4", share=0.85)
     (tmp_path / "video4.mp4").write_bytes(b"")
     videos.append(Video(video_id="lost", split="test", video_path="lost.mp4", status="failed", reason="file is missing"))
-    write_corpus(videos, Path("data/corpus/corpus.parquet"))
+    write_corpus(videos, Path("data/corpus/downloaded.parquet"))
     return tmp_path
 
 
@@ -83,6 +83,6 @@ def test_running_again_gives_the_same_bytes(project: Path) -> None:
 
 
 def test_without_a_corpus_it_says_which_stage_to_run(project: Path) -> None:
-    Path("data/corpus/corpus.parquet").unlink()
+    Path("data/corpus/downloaded.parquet").unlink()
     with pytest.raises(FileNotFoundError, match="run `dvc repro download` first"):
         sample_frames.main()

@@ -15,7 +15,7 @@ from pipeline.base.scratch import file_sha256
 
 LOCAL = Path("data/inputs/weights")
 PINNED = Path(__file__).with_name("pinned.yaml")
-_NAME = "pipeline/encoders/pinned.yaml"  # what a message calls it
+_NAME = "pipeline/base/pinned.yaml"  # what a message calls it
 
 
 class Pin(Block):

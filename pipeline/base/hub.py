@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.base.bounded import bounded
-from pipeline.encoders.pins import LOCAL, pin_of
+from pipeline.base.pins import LOCAL, pin_of
 
 # The client's own limits are for the time between two bytes; these are in all.
 ANSWER_SECONDS = 120.0  # until the hub has said what a file is, its retries included

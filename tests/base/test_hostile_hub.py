@@ -52,7 +52,7 @@ def fetch(folder: Path, endpoint: str, *files: str) -> str:
     """The last line of a process that fails to fetch the files; the hub client reads its address when imported."""
     wanted = ", ".join(f"({file!r},)" for file in files)
     code = (
-        "from pipeline.encoders import hub; hub.ANSWER_SECONDS, hub.LOWEST_RATE, hub.MOST_BYTES = 2.0, 1000.0, 30_000_000\n"
+        "from pipeline.base import hub; hub.ANSWER_SECONDS, hub.LOWEST_RATE, hub.MOST_BYTES = 2.0, 1000.0, 30_000_000\n"
         f"hub.fetch_files('x/y', [{wanted}])"
     )
     settings = {"HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "hub"), "HF_HUB_DISABLE_XET": "1"}
