@@ -30,7 +30,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     videos = [
         Video(
             video_id=f"v{number}", split=split, video_path=f"v{number}.mp4", recipe="soup", duration_seconds=9.0,
-            steps=["fry the onion", "serve"], segments=[(0.0, 4.0), (4.0, 9.0)], transcript="fry this and serve", transcript_origin="human", summary=text,
+            steps=["fry the onion", "serve"], segments=[(0.0, 4.0), (4.0, 9.0)], transcript="fry this and serve",
+            transcript_origin="human", summary=text,
         )
         for number, (split, text) in enumerate(zip(("train", "train", "validation", "test"), references, strict=True))
     ]  # fmt: skip

@@ -46,7 +46,11 @@ def _set(key: str, value: Any) -> Callable[[Settings], dict[str, Any]]:
     return lambda settings: {key: value}
 
 
-ABLATIONS = (
+def _these(values: Mapping[str, Any]) -> Callable[[Settings], dict[str, Any]]:
+    return lambda settings: dict(values)
+
+
+ABLATIONS: tuple[Ablation, ...] = (
     *(
         Ablation(
             f"fusion-layer-{layer}", "fusion layer", str(layer), _set("model.fusion_layer", layer), ("fusion layer", str(layer))
@@ -73,7 +77,7 @@ ABLATIONS = (
     ),
     Ablation("no-l2", "without", "L2 normalisation", _set("model.l2_normalise", False)),
     *(
-        Ablation(f"text-{name}", "text", title, lambda own, values=values: values, texts=True)
+        Ablation(f"text-{name}", "text", title, _these(values), texts=True)
         for name, title, values in (
             ("files", "transcripts alone", {"dataset.transcripts": ["files"], "dataset.subtitles": False, "speech": None}),
             ("subtitles", "subtitles alone", {"dataset.transcripts": ["subtitles"], "speech": None}),

@@ -26,7 +26,8 @@ class Line:
     """An ablation with the row that has its setting, and the row that is varied minus it in the primary metric, corrected
     within the family of ablations. `state` says why there is no row.
 
-    `videos` is on how many videos that holds, where it is not all. `paper` has the paper's figures by metric. `is_base`: the setting is ClipSum's own, and `row` is ClipSum.
+    `videos` is on how many videos that holds, where it is not all. `paper` has the paper's figures by metric. `is_base`: the
+    setting is ClipSum's own, and `row` is ClipSum.
     """
 
     ablation: Ablation

@@ -23,7 +23,7 @@ def origins_of(results: Results) -> dict[str, str]:
 
 
 def origin_table(results: Results, *, resamples: int) -> pd.DataFrame | None:
-    """The primary metric of every row on the test videos of each origin, with intervals; None if there is nothing to tell apart."""
+    """The primary metric of every row on the test videos of each origin, with intervals; None if all have the same."""
     origins = origins_of(results)
     if not origins:
         return None

@@ -15,9 +15,9 @@ from pipeline.report.calibration import Calibration
 from pipeline.report.claims import claims
 from pipeline.report.evidence import Evidence, frames_use, headline
 from pipeline.report.families import family_of
+from pipeline.report.origins import origin_table
 from pipeline.report.palette import role_of, with_variables
 from pipeline.report.paper import ADDRESS
-from pipeline.report.origins import origin_table
 from pipeline.report.results import Results
 
 TABLE_SCRIPT = Path(__file__).parent / "templates" / "table.js"

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.base.files import write_json
-from pipeline.base.paths import DOWNLOADED, FEATURES, FRAMES
+from pipeline.base.paths import CORPUS, DOWNLOADED, FEATURES, FRAMES
 from pipeline.corpus.table import Video, write_corpus
 from pipeline.evaluation.probe import probe_encoders
 from pipeline.features.frame_inputs import open_features
@@ -81,6 +81,7 @@ def test_a_probe_tells_features_that_know_from_features_that_do_not() -> None:
         video(f"v{n:02d}", "train" if n < 20 else "test", f"fry the {foods[n % 3]}", "serve", entities=foods) for n in range(40)
     ]
     write_corpus(videos, DOWNLOADED)
+    write_corpus(videos, CORPUS)
     times = {each.video_id: [0.0, 1.0, 3.0] for each in videos}
     write_frames(times)
     write_oracle_features(FRAMES, FEATURES / "oracle")
@@ -97,7 +98,8 @@ def test_a_probe_tells_features_that_know_from_features_that_do_not() -> None:
 
 
 def test_a_probe_without_entities_has_no_figure() -> None:
-    write_corpus([video("a", "train", "fry the egg", entities=())], DOWNLOADED)
+    for path in (DOWNLOADED, CORPUS):
+        write_corpus([video("a", "train", "fry the egg", entities=())], path)
     write_frames({"a": [0.0]})
     write_oracle_features(FRAMES, FEATURES / "oracle")
     assert probe_encoders({}, truth=FEATURES / "oracle") == {"train_frames": 0, "test_frames": 0, "accuracy": {}}
