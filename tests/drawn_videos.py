@@ -53,13 +53,14 @@ def draw_video(
     picture: Picture = moving_shapes,
     aspect: Fraction = Fraction(1),
     sound: bool = False,
+    samples: NDArray[np.float32] | None = None,
     sound_seconds: float | None = None,
     format: str | None = None,
     title: str = "",
 ) -> Path:
     """Write a video in the container that `format`, or else its suffix, names.
 
-    Frame k is shown `durations[k % len(durations)]` times 1/`rate` s.
+    Frame k is shown `durations[k % len(durations)]` times 1/`rate` s. Its sound is silent, or `samples`, 16,000 a second.
     """
     with av.open(str(path), "w", format=format, options=container_options or {}) as container:
         container.metadata.update({"title": title} if title else {})
@@ -67,7 +68,7 @@ def draw_video(
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         stream.codec_context.time_base = Fraction(1, rate)
         stream.codec_context.sample_aspect_ratio = aspect
-        audio = container.add_stream("aac", rate=16000, layout="mono") if sound else None
+        audio = container.add_stream("aac", rate=16000, layout="mono") if sound or samples is not None else None
         container.start_encoding()  # writes the header, even if no frame follows
         tick = 0
         for number in range(frames):
@@ -77,14 +78,14 @@ def draw_video(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
         if audio is not None:
-            _mux_silence(container, audio, seconds=sound_seconds or frames / rate)
+            _mux_sound(container, audio, silence(sound_seconds or frames / rate) if samples is None else samples)
     return path
 
 
 def draw_sound(path: Path) -> Path:
     """A file with one audio stream and no video."""
     with av.open(str(path), "w") as container:
-        _mux_silence(container, container.add_stream("aac", rate=16000, layout="mono"), seconds=1.0)
+        _mux_sound(container, container.add_stream("aac", rate=16000, layout="mono"), silence(1.0))
     return path
 
 
@@ -116,10 +117,14 @@ def damage(path: Path, *, start: float, length: int) -> Path:
     return path
 
 
-def _mux_silence(container: av.container.OutputContainer, stream: av.AudioStream, *, seconds: float) -> None:
-    for block in range(int(seconds * 16000 / 1024)):
+def silence(seconds: float) -> NDArray[np.float32]:
+    return np.zeros(int(seconds * 16000), np.float32)
+
+
+def _mux_sound(container: av.container.OutputContainer, stream: av.AudioStream, samples: NDArray[np.float32]) -> None:
+    for start in range(0, len(samples) // 1024 * 1024, 1024):
         frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
-        frame.planes[0].update(bytes(4096))
-        frame.sample_rate, frame.pts, frame.time_base = 16000, block * 1024, Fraction(1, 16000)
+        frame.planes[0].update(samples[start : start + 1024].astype(np.float32).tobytes())
+        frame.sample_rate, frame.pts, frame.time_base = 16000, start, Fraction(1, 16000)
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))

@@ -15,7 +15,7 @@ from pipeline.speech.recogniser import Recogniser, Segment, open_recogniser, rec
 from pipeline.speech.sound import SoundError, read_sound
 from pipeline.speech.store import open_writer, write_heard
 
-VIDEOS_PER_SHARD = 4  # minutes of work on one core
+VIDEOS_PER_SHARD = 8  # some minutes of work on one core; as many alike faults as `ItemErrors` takes for ours
 _ASR = "asr:"
 
 
