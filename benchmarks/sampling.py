@@ -36,10 +36,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
-    path = FOLDER / "five_minutes.mp4"
-    if not path.exists():
-        with replacing(path) as temporary:
-            draw_long_video(temporary)
+    path = long_video()
+    cv2.setNumThreads(1)
 
     sequential, reference = timed(lambda: decode_sequentially(path))
     seek_seconds, ours_seconds = [], []
@@ -72,6 +70,15 @@ def main() -> None:
         copy.unlink()
 
 
+def long_video() -> Path:
+    """The video, drawn if it is not there."""
+    path = FOLDER / "five_minutes.mp4"
+    if not path.exists():
+        with replacing(path) as temporary:
+            draw_long_video(temporary)
+    return path
+
+
 def draw_long_video(path: Path) -> None:
     """A camera wandering over a texture, six moving things, scenes of 2 to 20 seconds, some sensor noise."""
     random = np.random.default_rng(5)
@@ -95,11 +102,10 @@ def draw_long_video(path: Path) -> None:
         container.mux(stream.encode(None))
 
 
-def seek_per_frame(path: Path) -> list[NDArray[np.uint8]]:
-    cv2.setNumThreads(1)
+def seek_per_frame(path: Path, *, count: int = COUNT) -> list[NDArray[np.uint8]]:
     capture = cv2.VideoCapture(str(path))
     images = []
-    for position in sample_positions(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), count=COUNT):
+    for position in sample_positions(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), count=count):
         capture.set(cv2.CAP_PROP_POS_FRAMES, position)
         found, image = capture.read()
         assert found, f"OpenCV finds no frame {position}"
