@@ -87,8 +87,9 @@ test: $(VENV)/.tools ## lint, types and tests
 	mypy
 	pytest -n 2 --dist loadscope --no-loadscope-reorder
 
-bench: $(VENV)/.tools ## time frame sampling, feature extraction, training and a `dvc repro` with nothing to do, on this machine
+bench: $(VENV)/.tools ## time frame sampling, a summary, feature extraction, training and a `dvc repro` with nothing to do, on this machine
 	python -m benchmarks.sampling
+	python -m benchmarks.summary
 	python -m benchmarks.extraction
 	python -m benchmarks.training
 	@if dvc status --quiet; then echo; echo "dvc repro with nothing to do:"; time dvc repro --quiet; \
