@@ -29,6 +29,7 @@ def main() -> None:
 
     from pipeline.inference.files import Texts, find_videos
     from pipeline.inference.lines import Lines
+    from pipeline.inference.names import on_one_line
     from pipeline.inference.trained import open_row
 
     videos, texts, lines = find_videos(arguments.videos), Texts(arguments.transcript), Lines(arguments.json)
@@ -37,7 +38,9 @@ def main() -> None:
     found = lines.summarise(trained, videos, texts, params)
     for line in found:
         told = line["summary"] if line["status"] == "ok" else f"no summary: {line['reason']}"
-        print(f"{line['video']}: {told}" if len(found) > 1 else told)
+        print(on_one_line(f"{line['video']}: {told}" if len(found) > 1 else told))
+        if line["note"]:
+            print(on_one_line(f"{line['video']}: {line['note']}"), file=sys.stderr)
     if arguments.html is not None:
         from pipeline.inference.page import write_page
 

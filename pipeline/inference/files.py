@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pipeline.base.text_files import read_text
 from pipeline.corpus.subtitles import clean_subtitles
 from pipeline.corpus.table import LONGEST_TEXT, SCHEMA, Video, read_corpus
 from pipeline.corpus.transcripts import SUBTITLES, TEXT
+from pipeline.inference.names import on_one_line
 
 GIVEN, KNOWN, NONE = "given", "corpus", "none"
 _LARGEST = 4 * LONGEST_TEXT  # bytes of a text file
@@ -33,7 +35,7 @@ class Source:
 def find_videos(places: Sequence[str]) -> list[Path]:
     """The files named, and the videos inside each folder named, at any depth, in the order of their paths.
 
-    In a folder only what lies in it counts: a link to somewhere else is passed over. A folder without a video is a `ValueError`.
+    In a folder only what lies in it counts: a link to somewhere else is passed over, and told. A folder without a video is a `ValueError`.
     """
     found: list[Path] = []
     if not all(place.strip() for place in places):  # an empty path is the folder one is in
@@ -43,7 +45,11 @@ def find_videos(places: Sequence[str]) -> list[Path]:
             found.append(place)
             continue
         root = place.resolve()
-        inside = [path for path in listed(place, "**/*") if path.suffix.lower() in VIDEO_SUFFIXES and _lies_in(path, root)]
+        named = [path for path in listed(place, "**/*") if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()]
+        inside = [path for path in named if _lies_in(path, root)]
+        if left := sorted(path.name for path in set(named) - set(inside)):
+            told = on_one_line(", ".join(left[:5]))
+            print(f"{place}: links to somewhere else and what is no file are passed over: {len(left)} ({told})", file=sys.stderr)
         if not inside:
             raise ValueError(f"{place}: no file with a suffix of a video ({' '.join(VIDEO_SUFFIXES[:6])} ...) in this folder")
         found += inside
@@ -60,7 +66,7 @@ class Texts:
 
     def of(self, path: Path) -> Source:
         """The video at `path` with its text, if it has one. A text file that cannot be read is a `TextError`."""
-        video = Video(video_id="video", split="test", video_path=str(path), summary="-")
+        video = Video(video_id="video", split="test", video_path="", summary="-")
         if self._given is not None:
             return Source(replace(video, transcript=self._given), GIVEN)
         if (row := self._corpus_row(path)) is not None:
@@ -101,7 +107,11 @@ def _beside(path: Path) -> Iterator[Path]:
     """Text files of the video's own name in its folder: plain text first, then subtitles, of English first if a name says so."""
     for suffix in (TEXT, *(f"{language}{kind}" for language in ("", ".en") for kind in SUBTITLES)):
         beside = path.with_name(f"{path.stem}{suffix}")
-        if beside.is_file():
+        with suppress(OSError):  # a longer name than a file may have
+            if not beside.is_file():
+                continue
+            if not _lies_in(beside, path.parent.resolve()):
+                raise TextError(f"{beside}: a link to somewhere else is not read; put the text itself there, or give --transcript")
             yield beside
 
 

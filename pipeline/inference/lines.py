@@ -12,6 +12,7 @@ from pipeline.base.items import ItemErrors
 from pipeline.base.params import Params
 from pipeline.base.scratch import fingerprint
 from pipeline.inference.files import NONE, TextError, Texts
+from pipeline.inference.names import writable
 from pipeline.inference.summarise import Summary, summarise_video
 from pipeline.inference.trained import TrainedRow
 
@@ -76,7 +77,7 @@ def _line(
         source = texts.of(video)
         origin, before = source.origin, _status(video)
         text = [*source.video.steps, source.video.transcript, source.video.transcript_named]
-        key = fingerprint(str(video), before, text, trained.fingerprint, trained.row.name, trained.seed)
+        key = fingerprint(writable(str(video)), before, text, trained.fingerprint, trained.row.name, trained.seed)
         if kept.get(key, {}).get("status") == "ok":
             return kept[key]
         found = summarise_video(trained, video, source, params)
@@ -88,8 +89,8 @@ def _line(
     except Exception as error:  # noqa: BLE001 - whatever one file provokes is its reason
         found = Summary("", 0, errors.reason(error), "", {})
     values = (
-        str(video), found.text, trained.row.name, trained.seed, trained.study_name, origin, found.parts, found.frames,
-        "failed" if found.reason else "ok", found.reason, found.note, trained.caution, key,
+        writable(str(video)), found.text, trained.row.name, trained.seed, trained.study_name, writable(origin), found.parts,
+        found.frames, "failed" if found.reason else "ok", writable(found.reason), found.note, trained.caution, key,
     )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))
 

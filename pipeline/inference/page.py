@@ -14,11 +14,13 @@ import torch
 from PIL import Image
 
 from pipeline.base.files import write_text
+from pipeline.base.items import ItemErrors
 from pipeline.base.params import Params
 from pipeline.base.templates import ROOMS, inline_script, render
 from pipeline.evaluation.attended import attention_of_tokens
 from pipeline.frames.store import jpeg_bytes
 from pipeline.inference.files import TextError, Texts
+from pipeline.inference.names import writable
 from pipeline.inference.summarise import Seen, summarise_video
 from pipeline.inference.trained import TrainedRow
 from pipeline.training.looking import watching
@@ -45,7 +47,8 @@ class Attention:
 
 def write_page(out: Path, trained: TrainedRow, videos: Sequence[Path], texts: Texts, params: Params) -> None:
     """Write the page for the first `MOST_VIDEOS` videos. One that has no summary stands there with its reason."""
-    entries = [_entry(trained, path, texts, params) for path in videos[:MOST_VIDEOS]]
+    errors = ItemErrors()
+    entries = [_entry(trained, path, texts, params, errors) for path in videos[:MOST_VIDEOS]]
     page = render(
         "inference/templates/page.html.jinja",
         trained=trained,
@@ -57,20 +60,25 @@ def write_page(out: Path, trained: TrainedRow, videos: Sequence[Path], texts: Te
     write_text(out, page)
 
 
-def _entry(trained: TrainedRow, path: Path, texts: Texts, params: Params) -> dict[str, Any]:
+def _entry(trained: TrainedRow, path: Path, texts: Texts, params: Params, errors: ItemErrors) -> dict[str, Any]:
+    name = writable(path.name)
     try:
         source = texts.of(path)
+        found = summarise_video(trained, path, source, params, keep_pictures=True)
+        errors.passed()
     except TextError as error:
-        return {"video": path.name, "reason": str(error)}
-    found = summarise_video(trained, path, source, params, keep_pictures=True)
+        return {"video": name, "reason": writable(str(error))}
+    except Exception as error:  # noqa: BLE001 - whatever one file provokes is its reason, as in the lines
+        return {"video": name, "reason": errors.reason(error)}
     if found.reason or found.seen is None:
-        return {"video": path.name, "reason": found.reason}
+        return {"video": name, "reason": found.reason}
     shots = [
         {"image": _encoded(picture), "seconds": f"{seconds:.1f} s"}
         for picture, seconds in zip(found.seen.pictures, found.seen.seconds, strict=True)
     ]
     attention = attention_of(trained, found.seen, found.text)
-    return {"video": path.name, "reason": "", "note": found.note, "origin": source.origin, "shots": shots, "attention": attention}
+    origin = writable(source.origin)
+    return {"video": name, "reason": "", "note": found.note, "origin": origin, "shots": shots, "attention": attention}
 
 
 def attention_of(trained: TrainedRow, seen: Seen, summary: str) -> Attention:
