@@ -30,9 +30,12 @@ def main() -> None:
     from pipeline.inference.files import Texts, find_videos
     from pipeline.inference.lines import Lines
     from pipeline.inference.names import on_one_line
+    from pipeline.inference.outputs import check_outputs
     from pipeline.inference.trained import open_row
 
-    videos, texts, lines = find_videos(arguments.videos), Texts(arguments.transcript), Lines(arguments.json)
+    videos = find_videos(arguments.videos)
+    check_outputs(lines=arguments.json, page=arguments.html, videos=videos)
+    texts, lines = Texts(arguments.transcript), Lines(arguments.json)
     trained = open_row(arguments.row, params)
     print(f"row {trained.row.name}, seed {trained.seed}, study {trained.study_name}. {trained.caution}".rstrip(), file=sys.stderr)
     found = lines.summarise(trained, videos, texts, params)

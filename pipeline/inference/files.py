@@ -35,7 +35,8 @@ class Source:
 def find_videos(places: Sequence[str]) -> list[Path]:
     """The files named, and the videos inside each folder named, at any depth, in the order of their paths.
 
-    In a folder only what lies in it counts: a link to somewhere else is passed over, and told. A folder without a video is a `ValueError`.
+    In a folder only what lies in it counts: a link to somewhere else is passed over, and told. A folder without a video is a
+    `ValueError`.
     """
     found: list[Path] = []
     if not all(place.strip() for place in places):  # an empty path is the folder one is in
@@ -111,7 +112,9 @@ def _beside(path: Path) -> Iterator[Path]:
             if not beside.is_file():
                 continue
             if not _lies_in(beside, path.parent.resolve()):
-                raise TextError(f"{beside}: a link to somewhere else is not read; put the text itself there, or give --transcript")
+                raise TextError(
+                    f"{beside}: a link to somewhere else is not read; put the text itself there, or give --transcript"
+                )
             yield beside
 
 

@@ -1,9 +1,11 @@
 """One JSON line a video, kept as they come: killed, the next run goes on after the last whole line."""
 
 import json
+import stat
 from collections.abc import Sequence
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from tqdm import tqdm
 
@@ -28,7 +30,7 @@ class Lines:
     def __init__(self, out: Path | None) -> None:
         """A file of other lines is a `ValueError`. A last line that a kill has cut is dropped."""
         self.out = out
-        self._unfinished = None if out is None else out.with_name(f".{out.name}.unfinished")
+        self._unfinished = None if out is None else _journal_of(out)
         self._kept = {line["key"]: line for path in (self.out, self._unfinished) if path is not None for line in self._read(path)}
 
     def summarise(self, trained: TrainedRow, videos: Sequence[Path], texts: Texts, params: Params) -> list[dict[str, Any]]:
@@ -40,14 +42,13 @@ class Lines:
                 line = _line(trained, video, texts, params, errors, self._kept)
                 lines.append(line)
                 if journal is not None:
-                    journal.write(json.dumps(line, ensure_ascii=False) + "\n")
-                    journal.flush()
+                    self._write(journal, line)
         finally:
             if journal is not None:
                 journal.close()
         if self.out is not None and self._unfinished is not None:
             write_json_lines(self.out, lines)
-            self._unfinished.unlink()
+            self._unfinished.unlink(missing_ok=True)
         return lines
 
     def _read(self, path: Path) -> list[dict[str, Any]]:
@@ -57,16 +58,40 @@ class Lines:
             _drop_cut_line(path)
         found = []
         for number, line in read_json_lines(path):
-            if line.keys() != set(COLUMNS):
+            if line.keys() != set(COLUMNS) or not isinstance(line["key"], str):
                 raise ValueError(f"{path}, line {number}: not a line of this command; choose another file")
             found.append(line)
         return found
 
-    def _journal(self) -> TextIO | None:
+    def _journal(self) -> FileIO | None:
         if self._unfinished is None:
             return None
         self._unfinished.parent.mkdir(parents=True, exist_ok=True)
-        return self._unfinished.open("a", encoding="utf-8")
+        return self._unfinished.open("ab", buffering=0)
+
+    def _write(self, journal: FileIO, line: dict[str, Any]) -> None:
+        """A disk that is full, or a file that may not grow, is an `OSError` that says so; the lines before are kept."""
+        left = json.dumps(line, ensure_ascii=False).encode() + b"\n"
+        try:
+            while left:
+                left = left[journal.write(left) :]
+        except OSError as error:
+            told = f"{error.strerror}; make room and run this again: it goes on where it stopped"
+            raise OSError(error.errno, told, str(self._unfinished)) from error
+
+
+def _journal_of(out: Path) -> Path:
+    """The file that keeps lines until all are there. What somebody else has put under its name is a `ValueError`."""
+    path = out.with_name(f".{out.name}.unfinished")
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return path
+    except OSError as error:
+        raise ValueError(f"{out}: cannot be written: {error.strerror}; choose a shorter name") from error
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path}: is no file of this command but a link, a folder or a pipe; remove it")
+    return path
 
 
 def _line(
