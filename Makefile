@@ -98,9 +98,9 @@ bench: $(VENV)/.tools ## time frame sampling, a summary, feature extraction, tra
 ui: setup ## browse runs, curves and artifacts in MLflow; PORT=5000
 	@python -m stages.ui --port $(PORT)
 
-summarise: setup ## the summary of a video, or of a folder's videos: VIDEO=path; ROW=clipsum TRANSCRIPT= JSON= HTML=
+summarise: setup ## the summary of a video, or of a folder's videos: VIDEO=path; ROW=clipsum TRANSCRIPT= LISTEN=1 JSON= HTML=
 	@python -m stages.summarise --row="$$TYPED_ROW" $${TYPED_TRANSCRIPT:+--transcript="$$TYPED_TRANSCRIPT"} \
-	$${TYPED_JSON:+--json="$$TYPED_JSON"} $${TYPED_HTML:+--html="$$TYPED_HTML"} -- "$$TYPED_VIDEO"
+	$(if $(LISTEN),--listen) $${TYPED_JSON:+--json="$$TYPED_JSON"} $${TYPED_HTML:+--html="$$TYPED_HTML"} -- "$$TYPED_VIDEO"
 
 export: setup ## a trained row as a folder to hand on, exports/<study>-<row>: weights, tokenizer, encoder, model card; ROW=clipsum
 	@python -m stages.export --row="$$TYPED_ROW"

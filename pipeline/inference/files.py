@@ -10,13 +10,16 @@ from typing import Any
 from pipeline.base.containers import VIDEO_SUFFIXES
 from pipeline.base.files import listed
 from pipeline.base.paths import CORPUS
+from pipeline.base.scratch import file_identity
 from pipeline.base.text_files import read_text
 from pipeline.corpus.subtitles import clean_subtitles
 from pipeline.corpus.table import LONGEST_TEXT, SCHEMA, Video, read_corpus
 from pipeline.corpus.transcripts import SUBTITLES, TEXT
+from pipeline.inference.listening import Ear, SilentError
 from pipeline.inference.names import on_one_line
 
 GIVEN, KNOWN, NONE = "given", "corpus", "none"
+_KNOWN = ("steps", "transcript", "transcript_origin", "transcript_named")
 _LARGEST = 4 * LONGEST_TEXT  # bytes of a text file
 
 
@@ -26,10 +29,21 @@ class TextError(ValueError):
 
 @dataclass(frozen=True)
 class Source:
-    """A video as the corpus would have it, and where its text comes from: `given`, `corpus`, the name of a file, or `none`."""
+    """A video as the corpus would have it, and where its text comes from: `given`, `corpus` with the corpus's own word for it,
+    the name of a file, `asr:<model>`, or `none`.
+
+    `heard_by` is the key of the recogniser that is to make the text, or has made it; empty for any other text.
+    """
 
     video: Video
     origin: str
+    heard_by: str = ""
+    note: str = ""
+
+    @property
+    def from_corpus(self) -> bool:
+        """Whether it may have steps as well as a transcript."""
+        return self.origin.startswith(KNOWN)
 
 
 def find_videos(places: Sequence[str]) -> list[Path]:
@@ -58,24 +72,50 @@ def find_videos(places: Sequence[str]) -> list[Path]:
 
 
 class Texts:
-    """The text of a video: the one that is given for all, else the corpus's own, else that of a file beside the video."""
+    """The text of a video: the one that is given for all, else the corpus's own, else that of a file beside the video, else
+    what is heard in it.
+    """
 
-    def __init__(self, given: str | None) -> None:
-        """`given`: a text file, `-` for standard input, or None. It must be readable."""
+    def __init__(self, given: str | None, ear: Ear | None = None) -> None:
+        """`given`: a text file, `-` for standard input, or None. It must be readable. Without an `ear` nobody listens."""
+        self._ear = ear
+        self._heard: dict[tuple[str, ...], tuple[str, str]] = {}
         self._given = None if given is None else sys.stdin.read(LONGEST_TEXT) if given == "-" else _read(Path(given))
         self._known: dict[tuple[int, int], dict[str, Any]] | None = None
 
     def of(self, path: Path) -> Source:
-        """The video at `path` with its text, if it has one. A text file that cannot be read is a `TextError`."""
+        """The video at `path` with its text, if it has one. A text file that cannot be read, and a video in which nothing is
+        heard, is a `TextError`.
+        """
+        return self.heard(path, self.found(path))
+
+    def heard(self, path: Path, source: Source) -> Source:
+        """What `found` gave, with the text heard if it is to be heard; once, while the file stays the same."""
+        if self._ear is None or not source.heard_by or source.video.transcript:
+            return source
+        key = (str(path), *map(str, file_identity(path)))
+        if key not in self._heard:
+            try:
+                self._heard[key] = self._ear.hear(path)
+            except SilentError as error:
+                advice = f"put {path.stem}.txt, .vtt or .srt beside the video, or give --transcript"
+                raise TextError(f"no text: {error}; {advice}") from error
+        text, note = self._heard[key]
+        return replace(source, video=replace(source.video, transcript=text), note=note)
+
+    def found(self, path: Path) -> Source:
+        """The same before anybody has listened: quick, and with an empty text where it is still to be heard."""
         video = Video(video_id="video", split="test", video_path="", summary="-")
         if self._given is not None:
             return Source(replace(video, transcript=self._given), GIVEN)
         if (row := self._corpus_row(path)) is not None:
-            known = {name: row[name] for name in ("steps", "transcript", "transcript_named")}
-            return Source(replace(video, **known), KNOWN)
+            known = {name: row[name] for name in _KNOWN}
+            if self._ear is None or any((known["transcript"], *known["steps"])):
+                origin = known["transcript_origin"]
+                return Source(replace(video, **known), f"{KNOWN}: {origin}" if origin else KNOWN)
         for beside in _beside(path):
             return Source(replace(video, transcript=_read(beside)), beside.name)
-        return Source(video, NONE)
+        return Source(video, NONE) if self._ear is None else Source(video, self._ear.origin, self._ear.key)
 
     def _corpus_row(self, path: Path) -> dict[str, Any] | None:
         if self._known is None:
@@ -97,7 +137,7 @@ def as_corpus(video: Video) -> Any:
 def _corpus_videos() -> Iterator[tuple[tuple[int, int], dict[Any, Any]]]:
     if not CORPUS.exists():
         return
-    for row in read_corpus(CORPUS, ("video_path", "steps", "transcript", "transcript_named")).to_dict("records"):
+    for row in read_corpus(CORPUS, ("video_path", *_KNOWN)).to_dict("records"):
         path = Path(row["video_path"])
         if row["video_path"] and path.is_file():
             status = path.stat()

@@ -2,7 +2,9 @@
 
 import json
 import stat
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -99,13 +101,17 @@ def _line(
 ) -> dict[str, Any]:
     origin, key = NONE, ""
     try:
-        source = texts.of(video)
+        source = texts.found(video)
         origin, before = source.origin, _status(video)
-        text = [*source.video.steps, source.video.transcript, source.video.transcript_named]
+        text = [*source.video.steps, source.video.transcript, source.video.transcript_named, source.heard_by]
         key = fingerprint(writable(str(video)), before, text, trained.fingerprint, trained.row.name, trained.seed)
         if kept.get(key, {}).get("status") == "ok":
             return kept[key]
+        start = time.perf_counter()
+        source = texts.heard(video, source)
+        hearing = {"hear": round(time.perf_counter() - start, 3)} if source.heard_by else {}
         found = summarise_video(trained, video, source, params)
+        found = replace(found, parts=hearing | found.parts)
         if not found.reason and _status(video) != before:
             found = Summary("", 0, "the file has changed while it was read", "", found.parts)
         errors.passed()

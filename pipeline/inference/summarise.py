@@ -64,8 +64,8 @@ def summarise_video(trained: TrainedRow, path: Path, source: Source, params: Par
         return Summary("", 0, "file is missing", "", clock.parts)
     if not any(value.strip() for value in (*text.steps, text.transcript)):
         beside = f"{path.stem}.txt, .vtt or .srt"
-        return Summary("", 0, f"no text: put {beside} beside the video, or give --transcript", "", clock.parts)
-    frame_inputs, note = None, ""
+        return Summary("", 0, f"no text: put {beside} beside the video, or give --transcript or --listen", "", clock.parts)
+    frame_inputs, note = None, source.note
     pictures: Sequence[Image.Image] = ()
     seconds: Sequence[float] = ()
     if trained.row.sees is not None:
@@ -79,14 +79,17 @@ def summarise_video(trained: TrainedRow, path: Path, source: Source, params: Par
             clock.lap("decode")
             if row["status"] != "ok":
                 return Summary("", 0, row["reason"], "", clock.parts)
-            note = row["note"]
+            note = "; ".join(filter(None, (note, row["note"])))
             frame_inputs = _see(trained, shard, params)
             clock.lap("embed")
             if keep_pictures:
                 pictures, seconds = _pictures(shard)
-    examples = read_examples(
-        as_corpus(text), "test", text=trained.study.text, source=trained.row.source(trained.study), tokenizer=trained.tokenizer
-    )
+    reads = trained.row.source(trained.study)
+    if not source.from_corpus and reads != "transcript":
+        # The one text there is stands for whatever the row has learned to read.
+        told = f"the row has learned to read {reads} of its corpus; what it was given is another kind of text"
+        reads, note = "transcript", "; ".join(filter(None, (note, told)))
+    examples = read_examples(as_corpus(text), "test", text=trained.study.text, source=reads, tokenizer=trained.tokenizer)
     if examples.truncated["sources"]:
         cut = f"the text is longer than {trained.study.text.max_source_tokens} tokens and is cut"
         note = f"{note}; {cut}" if note else cut

@@ -64,7 +64,7 @@ def test_a_text_is_given_or_known_or_stands_beside_the_video(monkeypatch: pytest
         "a.mp4": ("a.txt", "now add this"),
         "b.mp4": ("b.en.vtt", "stir it"),
         "c é$(x).mp4": ("c é$(x).srt", "serve"),
-        "d.mp4": ("corpus", "known"),
+        "d.mp4": ("corpus: drawn", "known"),
         "gone.mp4": ("none", ""),
     }
     assert (list(found["d.mp4"].video.steps), found["d.mp4"].video.transcript_named) == (["one", "two"], "known egg")
