@@ -1,7 +1,6 @@
 """Summarise videos with a row that has been trained; no stage of `dvc.yaml`.
 
-python -m stages.summarise VIDEO... [--row clipsum] [--study kitchen] [--transcript FILE] [--listen]
-    [--json out.jsonl] [--html out.html]
+python -m stages.summarise VIDEO... [--row clipsum] [--study kitchen] [--transcript FILE] [--listen] [--json FILE] [--html FILE]
 
 A VIDEO is a file or a folder. Its text is the one given, or the corpus's own, or that of a .txt, .vtt or .srt file beside it,
 or what is heard in it.
