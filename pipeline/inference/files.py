@@ -1,5 +1,6 @@
 """Which files to summarise, and the text that goes with each."""
 
+import filecmp
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -116,6 +117,15 @@ class Texts:
         for beside in _beside(path):
             return Source(replace(video, transcript=_read(beside)), beside.name)
         return Source(video, NONE) if self._ear is None else Source(video, self._ear.origin, self._ear.key)
+
+    def known_twin(self, path: Path) -> Path | None:
+        """The corpus's own file with the very bytes of the one at `path`, if there is one."""
+        size = path.stat().st_size
+        for _, row in _corpus_videos():
+            own = Path(row["video_path"])
+            if own.stat().st_size == size and filecmp.cmp(own, path, shallow=False):
+                return own
+        return None
 
     def _corpus_row(self, path: Path) -> dict[str, Any] | None:
         if self._known is None:

@@ -21,7 +21,7 @@ SECONDS = 120  # from the request to its answer
 BODY_SECONDS = 60  # for the request to arrive
 AT_ONCE = 32  # requests that are open; more are told to come back
 RECORDS, INVOCATIONS = "dataframe_records", "/invocations"
-_HOSTS = {HOST, "localhost"}  # a page elsewhere may lead a browser here by a name of its own
+HOSTS = {HOST, "localhost"}  # a page elsewhere may lead a browser here by a name of its own
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -62,8 +62,8 @@ def limited(app: Application, folder: Path) -> Application:
             return
         try:
             headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
-            if headers.get("host", "").rsplit(":", 1)[0] not in _HOSTS:
-                raise _RefusedError(400, f"this server answers to {' and '.join(sorted(_HOSTS))} alone")
+            if headers.get("host", "").rsplit(":", 1)[0] not in HOSTS:
+                raise _RefusedError(400, f"this server answers to {' and '.join(sorted(HOSTS))} alone")
             if scope["path"] != INVOCATIONS or scope["method"] != "POST":
                 await app(scope, receive, send)
                 return
