@@ -1,7 +1,7 @@
 """A local page to drop a video into: pick a row, see its frames, what is said, the summary and what was attended to.
 
-Gradio, an optional package, makes the form; below it stands the page that `summarise --html` writes. Nothing is asked of any other
-machine: `pipeline.inference.gate` sees to that.
+Gradio, an optional package, makes the form; below it stands the page that `summarise --html` writes. Nothing is asked of any
+other machine: `pipeline.inference.gate` sees to that.
 """
 
 import os
@@ -55,9 +55,8 @@ def _application(row: str, params: Params, port: int) -> Any:
     try:
         import gradio
     except ImportError as error:
-        raise RuntimeError(
-            f"the page needs gradio ({error}): `make setup` installs it, or `uv pip install 'gradio' 'pillow<13'`"
-        ) from error
+        how = "`make setup` installs it, or `uv pip install gradio 'pillow<13'`"
+        raise RuntimeError(f"the page needs gradio ({error}): {how}") from error
     from fastapi import FastAPI
 
     titles, reasons = rows_offered(params)
@@ -84,7 +83,7 @@ def _form(gradio: Any, row: str, params: Params, titles: Mapping[str, str], reas
     with gradio.Blocks(title="A video and its summary", analytics_enabled=False, delete_cache=_UPLOADS_STAY) as form:
         gradio.HTML(_words("app_head.html.jinja", study=params.study, caution=MINI if params.current.scale == "mini" else ""))
         with gradio.Row():
-            files = gradio.File(label="A video, and its .txt, .vtt or .srt if there is one", file_count="multiple", height=200)
+            files = gradio.File(label="Video (and its .txt, .vtt or .srt)", file_count="multiple", height=200)
             with gradio.Column():
                 picked = gradio.Dropdown(
                     [(f"{title} ({name})", name) for name, title in titles.items()], value=row, label="Row", filterable=False
@@ -93,7 +92,7 @@ def _form(gradio: Any, row: str, params: Params, titles: Mapping[str, str], reas
                     label="What is said in it",
                     lines=4,
                     max_lines=8,
-                    placeholder="Empty: the text dropped with it, or the study's own",
+                    placeholder="Empty: the text that is dropped with it, or the study's own",
                 )
         button = gradio.Button("Summarise", variant="primary")
         told = gradio.HTML(elem_id="told")
@@ -118,9 +117,9 @@ def _answering(gradio: Any, desk: Desk) -> Callable[[Sequence[str] | None, str, 
         try:
             found: Answer = desk.answer([Path(file) for file in files or ()], row, text or "")
         except AskedError as error:
-            return _words("app_told.html.jinja", reason=str(error), answer=None), gradio.Textbox(value="", visible=False), ""
+            return _words("app_told.html.jinja", reason=str(error), answer=None), gradio.Textbox(value="", visible=False), None
         told = _words("app_told.html.jinja", reason="", answer=found)
-        return told, gradio.Textbox(value=found.summary, visible=True), found.page
+        return told, gradio.Textbox(value=found.summary, visible=True), {"html": found.page}
 
     return answer
 

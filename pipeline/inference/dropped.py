@@ -1,4 +1,4 @@
-"""A video that somebody drops into the local page: checked, summarised by a row that is kept loaded, and shown with its attention.
+"""A video that is dropped into the local page: checked, summarised by a row that is kept loaded, and shown with its attention.
 
 What is wrong with a video, a text or a row is an `AskedError` in words for whoever dropped it.
 """

@@ -1,7 +1,7 @@
 """What stands between a browser and the local page: who may ask, for what, how much, and what the page may fetch itself.
 
-Gradio's application has many more addresses than this page needs: files by path, other servers by proxy, recordings, code to edit.
-None of those is reached.
+Gradio's application has many more addresses than this page needs: files by path, other servers by proxy, recordings, code to
+edit. None of those is reached.
 """
 
 import asyncio

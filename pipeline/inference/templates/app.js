@@ -2,8 +2,8 @@
 // The page stands in a frame without rights: it can neither read nor change this one, and says no more than its height.
 const frame = element.querySelector("iframe");
 const show = () => {
-  frame.hidden = !props.value;
-  frame.srcdoc = props.value || "";
+  frame.hidden = !props.value?.html;
+  frame.srcdoc = props.value?.html ?? "";
 };
 watch("value", show);
 window.addEventListener("message", (message) => {
