@@ -46,7 +46,12 @@ def serve_app(row: str, params: Params, *, port: int) -> None:
 
         print(f"app: http://{HOST}:{port}", flush=True)
         config = uvicorn.Config(
-            gated(app), host=HOST, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=CLOSING_SECONDS
+            gated(app, Path(folder)),
+            host=HOST,
+            port=port,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=CLOSING_SECONDS,
         )
         uvicorn.Server(config).run()
 

@@ -1,24 +1,26 @@
 """What stands between a browser and the local page: who may ask, for what, how much, and what the page may fetch itself.
 
 Gradio's application has many more addresses than this page needs: files by path, other servers by proxy, recordings, code to
-edit. None of those is reached.
+edit. None of those is reached. Where it is mounted, as here, it also takes any path and any URL for a file that was uploaded.
 """
 
 import asyncio
+import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.base.tracking_server import Application, Scope, Send
 from pipeline.inference.asked import LARGEST_FILE
-from pipeline.inference.serving import HOSTS, Receive
+from pipeline.inference.serving import HOSTS, Receive, once
 
 LARGEST_UPLOAD = LARGEST_FILE + (8 << 20)  # bytes: a video, its text, and the form around both
 LARGEST_QUESTION = 8 << 20  # bytes of any other request: a text in the box
 BODY_SECONDS = 300.0  # for a request to arrive
 _API = "/gradio_api"
-_UPLOAD = f"{_API}/upload"
+_UPLOAD, _ASK = f"{_API}/upload", f"{_API}/queue/join"
 _READ = re.compile(
     rf"/|/config/?|/theme\.css|/favicon\.ico|/manifest\.json|/(static|assets)/.+"
     rf"|{_API}/(info/?|app_id/?|startup-events|theme\.css|heartbeat/\w+|queue/data|upload_progress)"
@@ -36,8 +38,11 @@ _HEADERS = [
 ]
 
 
-def gated(app: Application) -> Application:
-    """`app` for pages of its own alone: another host, another origin, another address or too large a body is a 4xx."""
+def gated(app: Application, folder: Path) -> Application:
+    """`app` for pages of its own alone: another host, another origin, another address or too large a body is a 4xx.
+
+    So is a question about a file that does not lie in `folder`, to which uploads go.
+    """
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -53,8 +58,13 @@ def gated(app: Application) -> Application:
                 message = {**message, "headers": [*message.get("headers", []), *_HEADERS]}
             await send(message)
 
-        limit = LARGEST_UPLOAD if scope["path"] == _UPLOAD else LARGEST_QUESTION
-        await app(scope, _limited(receive, limit), protected)
+        receive = _limited(receive, _limit(scope))
+        if scope["path"].rstrip("/") == _ASK:
+            if (body := await _whole(receive)) is None or not _within(body, folder):
+                await _say(send, 403, "ask about files that were uploaded here, and about no others")
+                return
+            receive = once(body)
+        await app(scope, receive, protected)
 
     return answer
 
@@ -70,10 +80,14 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
         return 403, "this server answers to its own page alone"
     if not _passes(scope["method"], scope["path"]):
         return 404, "there is no such address here"
-    limit = LARGEST_UPLOAD if scope["path"] == _UPLOAD else LARGEST_QUESTION
+    limit = _limit(scope)
     if not (length := headers.get("content-length", "0")).isdecimal() or int(length) > limit:
         return 413, f"the request has more than {limit >> 20} MB"
     return None
+
+
+def _limit(scope: Scope) -> int:
+    return LARGEST_UPLOAD if scope["path"].rstrip("/") == _UPLOAD else LARGEST_QUESTION
 
 
 def _passes(method: str, path: str) -> bool:
@@ -107,6 +121,37 @@ def _limited(receive: Receive, limit: int) -> Receive:
         return message if left >= 0 else {"type": "http.disconnect"}
 
     return limited  # type: ignore[return-value]
+
+
+async def _whole(receive: Receive) -> bytes | None:
+    """The body, or None if it is cut off."""
+    body = b""
+    while (message := await receive())["type"] == "http.request":
+        body += bytes(message.get("body", b""))
+        if not message.get("more_body"):
+            return body
+    return None
+
+
+def _within(body: bytes, folder: Path) -> bool:
+    """Whether `body` is JSON in which every `path` is that of something in `folder`."""
+    try:
+        left = [json.loads(body)]
+        while left:
+            value = left.pop()
+            if isinstance(value, dict):
+                if "path" in value and not _lies_in(folder, value["path"]):
+                    return False
+                left += value.values()
+            elif isinstance(value, list):
+                left += value
+    except (ValueError, TypeError, OSError, RecursionError):
+        return False
+    return True
+
+
+def _lies_in(folder: Path, path: str) -> bool:
+    return Path(path).is_absolute() and Path(path).resolve().is_relative_to(folder.resolve())
 
 
 async def _say(send: Send, status: int, reason: str) -> None:

@@ -74,7 +74,7 @@ def limited(app: Application, folder: Path) -> Application:
         except _RefusedError as error:
             await _say(send, error.status, str(error))
             return
-        await app(scope, _once(body), send)
+        await app(scope, once(body), send)
 
     return answer
 
@@ -122,7 +122,7 @@ async def _whole(receive: Receive, headers: dict[str, str]) -> bytes:
         raise _RefusedError(408, f"the request has not arrived in {BODY_SECONDS} seconds") from None
 
 
-def _once(body: bytes) -> Receive:
+def once(body: bytes) -> Receive:
     """The body as if it came over the net: whole, and then nothing for as long as the answer takes."""
     import asyncio
 
