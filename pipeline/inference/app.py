@@ -88,7 +88,7 @@ def _form(gradio: Any, row: str, params: Params, titles: Mapping[str, str], reas
     with gradio.Blocks(title="A video and its summary", analytics_enabled=False, delete_cache=_UPLOADS_STAY) as form:
         gradio.HTML(_words("app_head.html.jinja", study=params.study, caution=MINI if params.current.scale == "mini" else ""))
         with gradio.Row():
-            files = gradio.File(label="Video (and its .txt, .vtt or .srt)", file_count="multiple", height=200)
+            files = gradio.File(label="Video (and its .txt, .vtt or .srt)", file_count="multiple", height=200, elem_id="files")
             with gradio.Column():
                 picked = gradio.Dropdown(
                     [(f"{title} ({name})", name) for name, title in titles.items()], value=row, label="Row", filterable=False

@@ -47,7 +47,7 @@ def rows_offered(params: Params) -> tuple[dict[str, str], dict[str, str]]:
         try:
             titles[name] = choose_seed(name, params).row.title
         except (ValueError, FileNotFoundError) as error:
-            reasons[name] = str(error)
+            reasons[name] = _plain(error)
     return titles, reasons
 
 
@@ -86,7 +86,7 @@ class Desk:
         try:
             trained = self._rows(row, _changed(row))
         except (ValueError, FileNotFoundError) as error:
-            raise AskedError(str(error)) from error
+            raise AskedError(_plain(error)) from error
         seconds = {"load the row": time.perf_counter() - started} if self._rows.cache_info().misses > loaded else {}
         found = summarise_video(trained, path, source, self.params, keep_pictures=True)
         if found.reason:
@@ -137,6 +137,10 @@ def _source(video: Path, beside: Path | None, text: str) -> tuple[Source, Path]:
             f"{video.name}: no text. Write what is said in it, or drop its {', '.join(_TEXT_SUFFIXES)} file together with it"
         )
     return source, known
+
+
+def _plain(error: Exception) -> str:
+    return str(error).removeprefix("--row: ")  # an option of the command line
 
 
 def _changed(row: str) -> int:

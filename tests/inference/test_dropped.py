@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.base.paths import CORPUS
-from pipeline.corpus.table import Video, write_corpus
+from pipeline.corpus.table import LONGEST_TEXT, Video, write_corpus
 from pipeline.inference import dropped
 from pipeline.inference.asked import AskedError
 from pipeline.inference.dropped import Desk, rows_offered
@@ -20,7 +20,7 @@ TEXT = "now add this and stir it well"
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = trained_project(tmp_path_factory.mktemp("project"))
-    video(folder / "film.mp4")
+    shutil.copy(video(folder / "film.mp4"), folder / "lone.mp4")
     return folder
 
 
@@ -32,6 +32,7 @@ def desk(project: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 def test_rows_that_are_trained_are_offered_and_of_others_it_is_said_how_to_train_them(desk: Desk) -> None:
     titles, reasons = rows_offered(PARAMS)
+    assert "--row" not in str(reasons)
     assert titles == {"clipsum": "ClipSum", "bart": "BART"}
     assert "`dvc exp run -S study=kitchen --glob 'train*@resnet152'` trains it" in reasons["resnet152"]
 
@@ -61,8 +62,8 @@ def test_what_is_known_of_a_video_of_the_corpus_is_known_of_a_copy_of_it(desk: D
         assert "What is said (corpus)" in answer.page and "<span>basil" in answer.page and "another name.mp4" in answer.page
         assert "What is said (given)" in desk.answer([copy], "clipsum", TEXT).page
         with copy.open("r+b") as stream:
-            stream.write(b"\0")
-        with pytest.raises(AskedError, match="another name.mp4: no text"):
+            stream.write(b"\xff")
+        with pytest.raises(AskedError, match="no text"):
             desk.answer([copy], "clipsum", "")
     finally:
         CORPUS.unlink()
@@ -81,8 +82,8 @@ def test_hostile_texts_and_names_stay_texts(desk: Desk, tmp_path: Path) -> None:
         (["film.txt"], "clipsum", "", "film.txt is a text; drop the video, too"),
         (["film.mp4", "film.mp4"], "clipsum", TEXT, "one video at a time"),
         (["film.mp4", "film.txt"], "clipsum", TEXT, "the text is given twice; empty the box, or remove film.txt"),
-        (["film.mp4"], "clipsum", " \n", "film.mp4: no text. Write what is said in it"),
-        (["film.mp4"], "clipsum", "a" * ((1 << 20) + 1), "the text has .* characters, more than"),
+        (["lone.mp4"], "clipsum", " \n", "lone.mp4: no text. Write what is said in it"),
+        (["film.mp4"], "clipsum", "a" * (LONGEST_TEXT + 1), "the text has .* characters, more than"),
         (["film.mp4"], "resnet152", TEXT, "row resnet152 has never been trained here"),
         (["film.mp4"], "oracle", TEXT, "oracle"),
         (["film.mp4"], "../clipsum", TEXT, "'../clipsum' is none of"),
