@@ -103,8 +103,8 @@ summarise: setup ## the summary of a video, or of a folder's videos: VIDEO=path;
 	@python -m stages.summarise --row="$$TYPED_ROW" $${TYPED_TRANSCRIPT:+--transcript="$$TYPED_TRANSCRIPT"} \
 	$(if $(LISTEN),--listen) $${TYPED_JSON:+--json="$$TYPED_JSON"} $${TYPED_HTML:+--html="$$TYPED_HTML"} -- "$$TYPED_VIDEO"
 
-app: setup ## a page on this machine to drop a video into: summary, frames, text, attention; ROW=clipsum PORT=5000
-	@python -m stages.app --row="$$TYPED_ROW" --port $(PORT)
+app: setup ## a page on this machine to drop a video into: summary, frames, text, attention; ROW=clipsum PORT=5000 LISTEN=1
+	@python -m stages.app --row="$$TYPED_ROW" --port $(PORT) $(if $(LISTEN),--listen)
 
 export: setup ## a trained row as a folder to hand on, exports/<study>-<row>: weights, tokenizer, encoder, model card; ROW=clipsum
 	@python -m stages.export --row="$$TYPED_ROW"

@@ -1,6 +1,6 @@
 """A local page to drop a video into, until it is stopped; no stage of `dvc.yaml`.
 
-python -m stages.app [--row clipsum] [--study kitchen] [--port 5000]
+python -m stages.app [--row clipsum] [--study kitchen] [--port 5000] [--listen]
 """
 
 import argparse
@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--row", default="clipsum", help="the trained row that is picked first; default: clipsum")
     parser.add_argument("--study", help="the study that rows were trained under; default: that of params.yaml")
     parser.add_argument("--port", type=int, default=5000)
+    parser.add_argument("--listen", action="store_true", help="hear what is said in a video that has no text")
     arguments = parser.parse_args()
     params = load_params()
     if arguments.study is not None:
@@ -27,7 +28,7 @@ def main() -> None:
     from pipeline.inference.app import serve_app
 
     try:
-        serve_app(arguments.row, params, port=arguments.port)
+        serve_app(arguments.row, params, port=arguments.port, listen=arguments.listen)
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise

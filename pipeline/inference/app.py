@@ -21,6 +21,7 @@ from pipeline.inference.asked import LARGEST_FILE, AskedError
 from pipeline.inference.chosen import choose_seed
 from pipeline.inference.dropped import Answer, Desk, rows_offered
 from pipeline.inference.gate import gated
+from pipeline.inference.listening import open_ear
 from pipeline.inference.trained import MINI
 
 WAITING = 8  # videos in the queue; more are told to come back
@@ -28,20 +29,23 @@ _UPLOADS_STAY = (60, 3600)  # seconds between two looks at uploads, and their ag
 _TEMPLATES = ROOMS / "inference" / "templates"
 
 
-def serve_app(row: str, params: Params, *, port: int) -> None:
+def serve_app(row: str, params: Params, *, port: int, listen: bool = False) -> None:
     """Serve the page on this machine alone until the process is told to stop (SIGINT, SIGTERM); `row` is the one picked first.
+
+    A video without a text is listened to where the study has `speech`, or if `listen` says so.
 
     Uploads lie in a temporary folder, which goes at the end. Raises what `choose_seed` says of the row, `RuntimeError` if gradio
     is not installed, and `OSError` for a port that is taken.
     """
     choose_seed(row, params)
+    desk = Desk(params, open_ear(params, listen=listen))
     with closing(socket.socket()) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((HOST, port))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn sends on to it what has stopped it: the folder has to go
     with TemporaryDirectory(prefix="app-") as folder:
         os.environ |= {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False"}  # of this process, which does nothing else
-        app = _application(row, params, port)
+        app = _application(row, params, desk, port)
         import uvicorn
 
         print(f"app: http://{HOST}:{port}", flush=True)
@@ -56,7 +60,7 @@ def serve_app(row: str, params: Params, *, port: int) -> None:
         uvicorn.Server(config).run()
 
 
-def _application(row: str, params: Params, port: int) -> Any:
+def _application(row: str, params: Params, desk: Desk, port: int) -> Any:
     try:
         import gradio
     except ImportError as error:
@@ -65,7 +69,7 @@ def _application(row: str, params: Params, port: int) -> Any:
     from fastapi import FastAPI
 
     titles, reasons = rows_offered(params)
-    form = _form(gradio, row, params, titles, reasons)
+    form = _form(gradio, row, desk, titles, reasons)
     return gradio.mount_gradio_app(
         FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
         form,
@@ -84,9 +88,11 @@ def _application(row: str, params: Params, port: int) -> Any:
     )
 
 
-def _form(gradio: Any, row: str, params: Params, titles: Mapping[str, str], reasons: Mapping[str, str]) -> Any:
+def _form(gradio: Any, row: str, desk: Desk, titles: Mapping[str, str], reasons: Mapping[str, str]) -> Any:
     with gradio.Blocks(title="A video and its summary", analytics_enabled=False, delete_cache=_UPLOADS_STAY) as form:
-        gradio.HTML(_words("app_head.html.jinja", study=params.study, caution=MINI if params.current.scale == "mini" else ""))
+        gradio.HTML(
+            _words("app_head.html.jinja", study=desk.params.study, caution=MINI if desk.params.current.scale == "mini" else "")
+        )
         with gradio.Row():
             files = gradio.File(label="Video (and its .txt, .vtt or .srt)", file_count="multiple", height=200, elem_id="files")
             with gradio.Column():
@@ -109,7 +115,7 @@ def _form(gradio: Any, row: str, params: Params, titles: Mapping[str, str], reas
             with gradio.Accordion(f"Rows that are not offered ({len(reasons)})", open=False):
                 gradio.HTML(_words("app_rows.html.jinja", reasons=reasons))
         button.click(
-            _answering(gradio, Desk(params)), [files, picked, text], [told, summary, page],
+            _answering(gradio, desk), [files, picked, text], [told, summary, page],
             api_visibility="private", concurrency_limit=1, show_progress_on=told,
         )  # fmt: skip
     return form.queue(max_size=WAITING, default_concurrency_limit=1)

@@ -18,14 +18,18 @@ from pipeline.corpus.table import LONGEST_TEXT, Video
 from pipeline.corpus.transcripts import SUBTITLES, TEXT
 from pipeline.inference.asked import LARGEST_FILE, AskedError
 from pipeline.inference.chosen import choose_seed
-from pipeline.inference.files import GIVEN, NONE, Source, TextError, Texts
+from pipeline.inference.files import GIVEN, Source, TextError, Texts, known_twin
+from pipeline.inference.listening import Ear
+from pipeline.inference.names import writable
 from pipeline.inference.page import entry_of, page_of
 from pipeline.inference.summarise import summarise_video
 from pipeline.inference.trained import TrainedRow, open_row
 
 SECONDS = 120.0  # from the press of the button to the answer
+HEARING_SECONDS = 900.0  # the same where somebody listens
 ROWS_KEPT = 2  # loaded rows that stay in memory
 _TEXT_SUFFIXES = (TEXT, *SUBTITLES)
+_HOW = f"Write what is said in it, or drop its {', '.join(_TEXT_SUFFIXES)} file together with it"
 
 
 @dataclass(frozen=True)
@@ -54,28 +58,32 @@ def rows_offered(params: Params) -> tuple[dict[str, str], dict[str, str]]:
 class Desk:
     """One video at a time is worked on, and the others wait for their turn."""
 
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: Params, ear: Ear | None = None) -> None:
+        """Without an `ear` nobody listens to a video that has no text."""
         self.params = params
+        self._ear = ear
+        self._texts = Texts(None, ear)
         self._rows = lru_cache(maxsize=ROWS_KEPT)(self._open)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="summarise")
 
     def answer(self, files: Sequence[Path], row: str, text: str) -> Answer:
         """The summary by `row` of the video in `files`, which may have its text beside it; else `text` is what is said."""
+        seconds = SECONDS if self._ear is None else HEARING_SECONDS
         asked = self._worker.submit(self._answer, files, row, text)
         try:
-            return asked.result(timeout=SECONDS)
+            return asked.result(timeout=seconds)
         except TimeoutError:
             if asked.cancel():
                 raise AskedError("another video is still being worked on; try again later") from None
-            raise AskedError(f"this took longer than {SECONDS:.0f} seconds and is given up; try a shorter video") from None
+            raise AskedError(f"this took longer than {seconds:.0f} seconds and is given up; try a shorter video") from None
 
     def _answer(self, files: Sequence[Path], row: str, text: str) -> Answer:
         try:
             video, beside = _told_apart(files)
-            source, path = _source(video, beside, text)
-            return self._summarised(row, path, video.name, source)
+            source, path = self._source(video, beside, text)
+            return self._summarised(row, path, writable(video.name), source)
         except (AskedError, TextError) as error:
-            raise AskedError(str(error)) from error
+            raise AskedError(writable(str(error))) from error
         except Exception as error:
             traceback.print_exc()  # for whoever started the page; its reader gets one line
             raise AskedError(f"{type(error).__name__}: {error}"[:300]) from error
@@ -88,13 +96,41 @@ class Desk:
         except (ValueError, FileNotFoundError) as error:
             raise AskedError(_plain(error)) from error
         seconds = {"load the row": time.perf_counter() - started} if self._rows.cache_info().misses > loaded else {}
+        if source.heard_by:
+            hearing = time.perf_counter()
+            try:
+                source = self._texts.heard(path, source)
+            except TextError as error:
+                raise AskedError(f"{name}: no text: {error.__cause__ or error}. {_HOW}") from error
+            seconds["hear"] = time.perf_counter() - hearing
         found = summarise_video(trained, path, source, self.params, keep_pictures=True)
         if found.reason:
             raise AskedError(f"{name}: {found.reason}")
         shown = time.perf_counter()
-        page = page_of(trained, [entry_of(trained, name, source.origin, found)])
+        page = page_of(trained, [entry_of(trained, name, writable(source.origin), found)])
         seconds |= found.parts | {"attention and page": time.perf_counter() - shown}
         return Answer(found.text, page, trained, found.frames, seconds)
+
+    def _source(self, video: Path, beside: Path | None, text: str) -> tuple[Source, Path]:
+        """The text of a video, and the file to read it from: what is known of a video of the corpus is known of a copy of it."""
+        said = " ".join(text.split())
+        if len(said) > LONGEST_TEXT:
+            raise AskedError(f"the text has {len(said)} characters, more than {LONGEST_TEXT}")
+        if said and beside is not None:
+            raise AskedError(f"the text is given twice; empty the box, or remove {beside.name}")
+        source, path = self._found(video, beside, said)
+        if not (source.heard_by or any(map(str.strip, (*source.video.steps, source.video.transcript)))):
+            raise AskedError(f"{video.name}: no text. {_HOW}, or start the page with `make app LISTEN=1`, which hears it")
+        return source, path
+
+    def _found(self, video: Path, beside: Path | None, said: str) -> tuple[Source, Path]:
+        if beside is not None:
+            return replace(Texts(str(beside)).of(video), origin=beside.name), video
+        if said:
+            return Source(Video(video_id="video", split="test", video_path="", summary="-", transcript=said), GIVEN), video
+        twin = known_twin(video)
+        texts = self._texts if twin is None else Texts(None, self._ear)  # the corpus may be another one by now
+        return texts.found(twin or video), twin or video
 
     def _open(self, row: str, changed: int) -> TrainedRow:
         return open_row(row, self.params)
@@ -116,27 +152,6 @@ def _told_apart(files: Sequence[Path]) -> tuple[Path, Path | None]:
     if size == 0:
         raise AskedError(f"{videos[0].name} is empty")
     return videos[0], texts[0] if texts else None
-
-
-def _source(video: Path, beside: Path | None, text: str) -> tuple[Source, Path]:
-    """The text of a video, and the file to read it from: what is known of a video of the corpus is known of a copy of it."""
-    said = " ".join(text.split())
-    if len(said) > LONGEST_TEXT:
-        raise AskedError(f"the text has {len(said)} characters, more than {LONGEST_TEXT}")
-    if said and beside is not None:
-        raise AskedError(f"the text is given twice; empty the box, or remove {beside.name}")
-    if beside is not None:
-        return replace(Texts(str(beside)).of(video), origin=beside.name), video
-    if said:
-        return Source(Video(video_id="video", split="test", video_path=str(video), summary="-", transcript=said), GIVEN), video
-    texts = Texts(None)
-    known = texts.known_twin(video) or video
-    source = texts.of(known)
-    if source.origin == NONE:
-        raise AskedError(
-            f"{video.name}: no text. Write what is said in it, or drop its {', '.join(_TEXT_SUFFIXES)} file together with it"
-        )
-    return source, known
 
 
 def _plain(error: Exception) -> str:

@@ -118,15 +118,6 @@ class Texts:
             return Source(replace(video, transcript=_read(beside)), beside.name)
         return Source(video, NONE) if self._ear is None else Source(video, self._ear.origin, self._ear.key)
 
-    def known_twin(self, path: Path) -> Path | None:
-        """The corpus's own file with the very bytes of the one at `path`, if there is one."""
-        size = path.stat().st_size
-        for _, row in _corpus_videos():
-            own = Path(row["video_path"])
-            if own.stat().st_size == size and filecmp.cmp(own, path, shallow=False):
-                return own
-        return None
-
     def _corpus_row(self, path: Path) -> dict[str, Any] | None:
         if self._known is None:
             self._known = dict(_corpus_videos())
@@ -135,6 +126,16 @@ class Texts:
         except OSError:
             return None
         return self._known.get((status.st_dev, status.st_ino))
+
+
+def known_twin(path: Path) -> Path | None:
+    """The corpus's own file with the very bytes of the one at `path`, if there is one."""
+    size = path.stat().st_size
+    for _, row in _corpus_videos():
+        own = Path(row["video_path"])
+        if own.stat().st_size == size and filecmp.cmp(own, path, shallow=False):
+            return own
+    return None
 
 
 def as_corpus(video: Video) -> Any:

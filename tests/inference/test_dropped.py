@@ -12,7 +12,11 @@ from pipeline.corpus.table import LONGEST_TEXT, Video, write_corpus
 from pipeline.inference import dropped
 from pipeline.inference.asked import AskedError
 from pipeline.inference.dropped import Desk, rows_offered
+from pipeline.inference.listening import Ear
+from tests.drawn_videos import draw_video
+from tests.inference.test_listening import Toy
 from tests.inference.trained_project import PARAMS, trained_project, video
+from tests.speech.spoken import chords
 
 TEXT = "now add this and stir it well"
 
@@ -54,12 +58,16 @@ def test_a_row_without_frames_says_so(desk: Desk) -> None:
 
 
 def test_what_is_known_of_a_video_of_the_corpus_is_known_of_a_copy_of_it(desk: Desk, tmp_path: Path) -> None:
-    row = Video("a", "test", "film.mp4", transcript="now add the basil", steps=("add basil",), summary="basil")
+    row = Video(
+        "a", "test", "film.mp4", transcript="now add the basil", transcript_origin="drawn", steps=("add basil",), summary="basil"
+    )
     write_corpus([row], CORPUS)
     try:
         copy = Path(shutil.copy("film.mp4", tmp_path / "another name.mp4"))
         answer = desk.answer([copy], "clipsum", "")
-        assert "What is said (corpus)" in answer.page and "<span>basil" in answer.page and "another name.mp4" in answer.page
+        assert (
+            "What is said (corpus: drawn)" in answer.page and "<span>basil" in answer.page and "another name.mp4" in answer.page
+        )
         assert "What is said (given)" in desk.answer([copy], "clipsum", TEXT).page
         with copy.open("r+b") as stream:
             stream.write(b"\xff")
@@ -67,6 +75,21 @@ def test_what_is_known_of_a_video_of_the_corpus_is_known_of_a_copy_of_it(desk: D
             desk.answer([copy], "clipsum", "")
     finally:
         CORPUS.unlink()
+
+
+def test_a_video_without_a_text_is_heard_once_if_somebody_listens(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    toy = Toy()
+    desk = Desk(PARAMS, Ear(toy, 60.0))
+    film = draw_video(Path("heard.mp4"), samples=chords(3.0))
+    answer = desk.answer([film], "bart", "")
+    assert "What is said (asr:toy)" in answer.page and "<span>egg" in answer.page and "hear" in answer.seconds
+    desk.answer([film], "clipsum", "")
+    assert len(toy.asked) == 1
+    desk.answer([film], "bart", TEXT)
+    assert len(toy.asked) == 1, "who has a text is not heard"
+    with pytest.raises(AskedError, match=r"short.mp4: no text: nothing is said.*\. Write what is said in it, or drop"):
+        desk.answer([draw_video(Path("short.mp4"), samples=chords(1.0))], "bart", "")
 
 
 def test_hostile_texts_and_names_stay_texts(desk: Desk, tmp_path: Path) -> None:
