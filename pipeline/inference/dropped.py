@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from pipeline.base.failures import is_ours
 from pipeline.base.params import Params
 from pipeline.base.paths import MODELS
 from pipeline.base.row_names import declared_names
@@ -86,7 +87,8 @@ class Desk:
             raise AskedError(writable(str(error))) from error
         except Exception as error:
             traceback.print_exc()  # for whoever started the page; its reader gets one line
-            raise AskedError(f"{type(error).__name__}: {error}"[:300]) from error
+            told = str(error) if is_ours(error) else f"{type(error).__name__}: {error}"
+            raise AskedError(writable(told)[:500]) from error
 
     def _summarised(self, row: str, path: Path, name: str, source: Source) -> Answer:
         started = time.perf_counter()

@@ -130,7 +130,7 @@ def test_what_is_wrong_is_said_and_the_next_video_is_summarised(
 def test_what_takes_too_long_is_given_up_and_what_waits_behind_it_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(*_: Any, **__: Any) -> None:
         time.sleep(1.5)
-        raise RuntimeError("a fault of ours")
+        print(1 // 0)
 
     monkeypatch.setattr(dropped, "summarise_video", slow)
     monkeypatch.setattr(dropped, "SECONDS", 0.4)
@@ -139,5 +139,5 @@ def test_what_takes_too_long_is_given_up_and_what_waits_behind_it_is_told(desk: 
     with pytest.raises(AskedError, match="another video is still being worked on"):
         desk.answer([Path("film.mp4")], "bart", TEXT)
     monkeypatch.setattr(dropped, "SECONDS", 30.0)
-    with pytest.raises(AskedError, match="RuntimeError: a fault of ours"):
+    with pytest.raises(AskedError, match="ZeroDivisionError: "):
         desk.answer([Path("film.mp4")], "bart", TEXT)
