@@ -18,13 +18,14 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := true
+export GRADIO_ANALYTICS_ENABLED := False
 unexport PYTHONDONTWRITEBYTECODE
 # What is typed after these names reaches the shell as it was typed, whatever characters a path has.
 TYPED := VIDEO TRANSCRIPT JSON HTML ROW
 unexport $(TYPED)
 $(foreach name,$(TYPED),$(eval export TYPED_$(name) := $$(value $(name))))
 
-.PHONY: help setup demo ablations evidence experiments encoders search foundation verify accept test bench ui summarise export serve \
+.PHONY: help setup demo ablations evidence experiments encoders search foundation verify accept test bench ui summarise app export serve \
 	summaries text-smoke rehearsal clean clean-all requirements
 
 help: ## list the targets
@@ -101,6 +102,9 @@ ui: setup ## browse runs, curves and artifacts in MLflow; PORT=5000
 summarise: setup ## the summary of a video, or of a folder's videos: VIDEO=path; ROW=clipsum TRANSCRIPT= LISTEN=1 JSON= HTML=
 	@python -m stages.summarise --row="$$TYPED_ROW" $${TYPED_TRANSCRIPT:+--transcript="$$TYPED_TRANSCRIPT"} \
 	$(if $(LISTEN),--listen) $${TYPED_JSON:+--json="$$TYPED_JSON"} $${TYPED_HTML:+--html="$$TYPED_HTML"} -- "$$TYPED_VIDEO"
+
+app: setup ## a page on this machine to drop a video into: summary, frames, text, attention; ROW=clipsum PORT=5000 LISTEN=1
+	@python -m stages.app --row="$$TYPED_ROW" --port $(PORT) $(if $(LISTEN),--listen)
 
 export: setup ## a trained row as a folder to hand on, exports/<study>-<row>: weights, tokenizer, encoder, model card; ROW=clipsum
 	@python -m stages.export --row="$$TYPED_ROW"

@@ -1,5 +1,6 @@
 """Which files to summarise, and the text that goes with each."""
 
+import filecmp
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -125,6 +126,16 @@ class Texts:
         except OSError:
             return None
         return self._known.get((status.st_dev, status.st_ino))
+
+
+def known_twin(path: Path) -> Path | None:
+    """The corpus's own file with the very bytes of the one at `path`, if there is one."""
+    size = path.stat().st_size
+    for _, row in _corpus_videos():
+        own = Path(row["video_path"])
+        if own.stat().st_size == size and filecmp.cmp(own, path, shallow=False):
+            return own
+    return None
 
 
 def as_corpus(video: Video) -> Any:

@@ -21,7 +21,7 @@ from pipeline.evaluation.attended import attention_of_tokens
 from pipeline.frames.store import jpeg_bytes
 from pipeline.inference.files import TextError, Texts
 from pipeline.inference.names import writable
-from pipeline.inference.summarise import Seen, summarise_video
+from pipeline.inference.summarise import Seen, Summary, summarise_video
 from pipeline.inference.trained import TrainedRow
 from pipeline.training.looking import watching
 
@@ -49,15 +49,34 @@ def write_page(out: Path, trained: TrainedRow, videos: Sequence[Path], texts: Te
     """Write the page for the first `MOST_VIDEOS` videos. One that has no summary stands there with its reason."""
     errors = ItemErrors()
     entries = [_entry(trained, path, texts, params, errors) for path in videos[:MOST_VIDEOS]]
-    page = render(
+    write_text(out, page_of(trained, entries, left_out=len(videos) - len(entries)))
+
+
+def page_of(trained: TrainedRow, entries: Sequence[dict[str, Any]], *, left_out: int = 0) -> str:
+    """The page, as HTML, of what `entry_of` gives for each video."""
+    return render(
         "inference/templates/page.html.jinja",
         trained=trained,
         entries=entries,
-        left_out=len(videos) - len(entries),
+        left_out=left_out,
         ignored=IGNORED,
         **inline_script(ROOMS / "inference" / "templates" / "page.js"),
     )
-    write_text(out, page)
+
+
+def entry_of(trained: TrainedRow, name: str, origin: str, found: Summary) -> dict[str, Any]:
+    """What the page shows of the video `name`: of a summary that was made with `keep_pictures`, or the reason why there is none.
+
+    `origin` says where the text comes from.
+    """
+    if found.reason or found.seen is None:
+        return {"video": name, "reason": found.reason}
+    shots = [
+        {"image": _encoded(picture), "seconds": f"{seconds:.1f} s"}
+        for picture, seconds in zip(found.seen.pictures, found.seen.seconds, strict=True)
+    ]
+    attention = attention_of(trained, found.seen, found.text)
+    return {"video": name, "reason": "", "note": found.note, "origin": origin, "shots": shots, "attention": attention}
 
 
 def _entry(trained: TrainedRow, path: Path, texts: Texts, params: Params, errors: ItemErrors) -> dict[str, Any]:
@@ -70,15 +89,7 @@ def _entry(trained: TrainedRow, path: Path, texts: Texts, params: Params, errors
         return {"video": name, "reason": writable(str(error))}
     except Exception as error:  # noqa: BLE001 - whatever one file provokes is its reason, as in the lines
         return {"video": name, "reason": errors.reason(error)}
-    if found.reason or found.seen is None:
-        return {"video": name, "reason": found.reason}
-    shots = [
-        {"image": _encoded(picture), "seconds": f"{seconds:.1f} s"}
-        for picture, seconds in zip(found.seen.pictures, found.seen.seconds, strict=True)
-    ]
-    attention = attention_of(trained, found.seen, found.text)
-    origin = writable(source.origin)
-    return {"video": name, "reason": "", "note": found.note, "origin": origin, "shots": shots, "attention": attention}
+    return entry_of(trained, name, writable(source.origin), found)
 
 
 def attention_of(trained: TrainedRow, seen: Seen, summary: str) -> Attention:

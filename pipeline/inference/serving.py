@@ -21,7 +21,7 @@ SECONDS = 120  # from the request to its answer
 BODY_SECONDS = 60  # for the request to arrive
 AT_ONCE = 32  # requests that are open; more are told to come back
 RECORDS, INVOCATIONS = "dataframe_records", "/invocations"
-_HOSTS = {HOST, "localhost"}  # a page elsewhere may lead a browser here by a name of its own
+HOSTS = {HOST, "localhost"}  # a page elsewhere may lead a browser here by a name of its own
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -62,8 +62,8 @@ def limited(app: Application, folder: Path) -> Application:
             return
         try:
             headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
-            if headers.get("host", "").rsplit(":", 1)[0] not in _HOSTS:
-                raise _RefusedError(400, f"this server answers to {' and '.join(sorted(_HOSTS))} alone")
+            if headers.get("host", "").rsplit(":", 1)[0] not in HOSTS:
+                raise _RefusedError(400, f"this server answers to {' and '.join(sorted(HOSTS))} alone")
             if scope["path"] != INVOCATIONS or scope["method"] != "POST":
                 await app(scope, receive, send)
                 return
@@ -74,7 +74,7 @@ def limited(app: Application, folder: Path) -> Application:
         except _RefusedError as error:
             await _say(send, error.status, str(error))
             return
-        await app(scope, _once(body), send)
+        await app(scope, once(body), send)
 
     return answer
 
@@ -122,7 +122,7 @@ async def _whole(receive: Receive, headers: dict[str, str]) -> bytes:
         raise _RefusedError(408, f"the request has not arrived in {BODY_SECONDS} seconds") from None
 
 
-def _once(body: bytes) -> Receive:
+def once(body: bytes) -> Receive:
     """The body as if it came over the net: whole, and then nothing for as long as the answer takes."""
     import asyncio
 

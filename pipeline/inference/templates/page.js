@@ -28,3 +28,7 @@ for (const section of document.querySelectorAll("section")) {
     word.addEventListener("click", () => keep(word));
   }
 }
+if (window.parent !== window) {
+  // Inside another page, which cannot look in here: it is told how tall this one is.
+  new ResizeObserver(() => window.parent.postMessage({ height: document.documentElement.offsetHeight }, "*")).observe(document.body);
+}
