@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipeline.base.params import load_params, load_study
 from pipeline.base.processes import end_with_group
+from pipeline.base.row_names import declared_names
 from pipeline.base.tracking_models import ALIAS, best_of
 from pipeline.base.tracking_store import open_store, store_address
 from pipeline.inference.card import registered_name
@@ -27,8 +28,15 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=5000)
     parser.add_argument("--videos", type=Path, default=Path(), help="paths in requests are relative to it; default: this folder")
     arguments = parser.parse_args()
-    study = arguments.study or load_params().study
+    params = load_params()
+    study = arguments.study or params.study
     load_study(study)
+    if arguments.row not in (known := declared_names(more=params.more_encoders)):
+        sys.exit(f"serve: --row: {arguments.row!r} is none of {', '.join(known)}")
+    if not 0 < arguments.port < 1 << 16:
+        sys.exit(f"serve: --port: {arguments.port} is no port; ports are 1 to {(1 << 16) - 1}")
+    if not arguments.videos.is_dir():
+        sys.exit(f"serve: --videos: {arguments.videos} is no folder")
     client, _ = open_store(study)
     name = registered_name(study, arguments.row)
     if best_of(client, name) is None:

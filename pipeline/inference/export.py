@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.base.dataset_params import FolderDataset, YouCook2Dataset
-from pipeline.base.files import listed, replacing, write_json
+from pipeline.base.files import listed, read_json, replacing, write_json
 from pipeline.base.params import Study
 from pipeline.base.paths import metrics_file
 from pipeline.base.scratch import digests_of
@@ -17,6 +17,7 @@ from pipeline.scoring.record import RowRecord, read_record
 from pipeline.training.table_row import checkpoint_digest, write_row
 
 _SYSTEM = ("config.json", "generation_config.json", "model.safetensors")
+_OURS = {CARD, FACTS}  # of every export, and not among the digests in it
 _FROZEN = ("encoder.json", "encoder.safetensors")
 _WRITTEN_BY_TRAINING = ("card.json", "source.json")  # beside a tokenizer, of the text model that it came with
 
@@ -37,6 +38,14 @@ def export(chosen: Chosen, record: RowRecord, out: Path, *, calibration: Calibra
     """Write the folder `out`, in place of one that an earlier export has left. Anything else there is a `ValueError`."""
     if out.is_symlink() or (out.exists() and not (out / FACTS).is_file()):
         raise ValueError(f"{out}: is there already and is no export; move it away, or choose another name")
+    if out.exists() and (
+        others := sorted(digests_of(out).keys() - read_json(out / FACTS, {"sha256": dict})["sha256"].keys() - _OURS)
+    ):
+        raise ValueError(f"{out}: holds {others[0]}, which no export has written and which would be lost; move it away")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{out}: cannot be written: {error.strerror}") from error
     with replacing(out) as temporary:
         fill(temporary, chosen, record, calibration=calibration, place=_copy)
 

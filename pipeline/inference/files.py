@@ -21,6 +21,7 @@ from pipeline.inference.names import on_one_line
 
 GIVEN, KNOWN, NONE = "given", "corpus", "none"
 _KNOWN = ("steps", "transcript", "transcript_origin", "transcript_named")
+CHANGED = "the file has changed while it was read"
 _LARGEST = 4 * LONGEST_TEXT  # bytes of a text file
 
 
@@ -44,7 +45,7 @@ class Source:
     @property
     def from_corpus(self) -> bool:
         """Whether it may have steps as well as a transcript."""
-        return self.origin.startswith(KNOWN)
+        return self.origin == KNOWN or self.origin.startswith(f"{KNOWN}: ")
 
 
 def find_videos(places: Sequence[str]) -> list[Path]:

@@ -14,8 +14,8 @@ from tqdm import tqdm
 from pipeline.base.files import read_json_lines, write_json_lines
 from pipeline.base.items import ItemErrors
 from pipeline.base.params import Params
-from pipeline.base.scratch import fingerprint
-from pipeline.inference.files import NONE, TextError, Texts
+from pipeline.base.scratch import file_identity, fingerprint
+from pipeline.inference.files import CHANGED, NONE, TextError, Texts
 from pipeline.inference.names import writable
 from pipeline.inference.summarise import Summary, summarise_video
 from pipeline.inference.trained import TrainedRow
@@ -102,7 +102,7 @@ def _line(
     origin, key = NONE, ""
     try:
         source = texts.found(video)
-        origin, before = source.origin, _status(video)
+        origin, before = source.origin, file_identity(video)
         text = [*source.video.steps, source.video.transcript, source.video.transcript_named, source.heard_by]
         key = fingerprint(writable(str(video)), before, text, trained.fingerprint, trained.row.name, trained.seed)
         if kept.get(key, {}).get("status") == "ok":
@@ -112,8 +112,8 @@ def _line(
         hearing = {"hear": round(time.perf_counter() - start, 3)} if source.heard_by else {}
         found = summarise_video(trained, video, source, params)
         found = replace(found, parts=hearing | found.parts)
-        if not found.reason and _status(video) != before:
-            found = Summary("", 0, "the file has changed while it was read", "", found.parts)
+        if not found.reason and file_identity(video) != before:
+            found = Summary("", 0, CHANGED, "", found.parts)
         errors.passed()
     except TextError as error:
         found = Summary("", 0, str(error), "", {})
@@ -124,14 +124,6 @@ def _line(
         found.frames, "failed" if found.reason else "ok", writable(found.reason), found.note, trained.caution, key,
     )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))
-
-
-def _status(path: Path) -> list[int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return []
-    return [status.st_size, status.st_mtime_ns]
 
 
 def _drop_cut_line(path: Path) -> None:

@@ -16,10 +16,11 @@ from PIL import Image
 from pipeline.base.files import write_text
 from pipeline.base.items import ItemErrors
 from pipeline.base.params import Params
+from pipeline.base.scratch import file_identity
 from pipeline.base.templates import ROOMS, inline_script, render
 from pipeline.evaluation.attended import attention_of_tokens
 from pipeline.frames.store import jpeg_bytes
-from pipeline.inference.files import TextError, Texts
+from pipeline.inference.files import CHANGED, TextError, Texts
 from pipeline.inference.names import writable
 from pipeline.inference.summarise import Seen, Summary, summarise_video
 from pipeline.inference.trained import TrainedRow
@@ -82,13 +83,15 @@ def entry_of(trained: TrainedRow, name: str, origin: str, found: Summary) -> dic
 def _entry(trained: TrainedRow, path: Path, texts: Texts, params: Params, errors: ItemErrors) -> dict[str, Any]:
     name = writable(path.name)
     try:
-        source = texts.of(path)
+        before, source = file_identity(path), texts.of(path)
         found = summarise_video(trained, path, source, params, keep_pictures=True)
         errors.passed()
     except TextError as error:
         return {"video": name, "reason": writable(str(error))}
     except Exception as error:  # noqa: BLE001 - whatever one file provokes is its reason, as in the lines
         return {"video": name, "reason": errors.reason(error)}
+    if not found.reason and file_identity(path) != before:
+        return {"video": name, "reason": CHANGED}
     return entry_of(trained, name, writable(source.origin), found)
 
 

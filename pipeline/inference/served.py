@@ -50,6 +50,8 @@ class Summariser(PythonModel):  # type: ignore[misc]
 
     def _answer(self, asked: Any, where: str) -> dict[str, Any]:
         from pipeline.inference.asked import AskedError
+        from pipeline.base.scratch import file_identity
+        from pipeline.inference.files import CHANGED
         from pipeline.inference.summarise import summarise_video
 
         with TemporaryDirectory(prefix="served-") as folder:
@@ -57,9 +59,13 @@ class Summariser(PythonModel):  # type: ignore[misc]
             if path is None:
                 path = Path(folder) / "video"
                 path.write_bytes(asked.content)
+            before = file_identity(path)
             found = summarise_video(self.trained, path, asked.source, self.params)
+            changed = file_identity(path) != before
         if found.reason:
             raise AskedError(f"{where}: {found.reason}")
+        if changed:
+            raise AskedError(f"{where}: {CHANGED}")
         return {
             "summary": found.text,
             "frames": found.frames,
