@@ -72,7 +72,7 @@ def _path(name: str, folder: Path, where: str) -> Path:
         if not path.is_file():
             raise AskedError(f"{where}: {name!r} is no file in the folder whose videos are served")
         size = path.stat().st_size
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # the last of a link that leads to itself
         if isinstance(error, AskedError):
             raise
         raise AskedError(f"{where}: {name[:200]!r} is no path") from error

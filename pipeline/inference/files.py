@@ -190,4 +190,4 @@ def _read(path: Path) -> str:
 
 
 def _lies_in(path: Path, root: Path) -> bool:
-    return path.resolve().is_relative_to(root) and path.is_file()
+    return path.is_file() and path.resolve().is_relative_to(root)  # a link that leads to itself is no file

@@ -14,8 +14,9 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.inference import serving
 from pipeline.inference.asked import AskedError, read_asked
-from pipeline.inference.served import SECONDS_VARIABLE, Summariser
+from pipeline.inference.served import FOLDER_VARIABLE, SECONDS_VARIABLE, Summariser
 from pipeline.inference.serving import limited
+from pipeline.inference.summarise import Summary
 
 
 def answered(parts: list[bytes], *, endless: bool = False, wait: float = 0.0) -> tuple[int, dict[str, Any]]:
@@ -83,3 +84,21 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     (inside / "link.mp4").symlink_to(tmp_path / "secret.mp4")
     with pytest.raises(AskedError, match="is not in the folder whose videos are served"):
         read_asked([{"video": "link.mp4", "text": "a"}], inside)
+    (inside / "itself.mp4").symlink_to("itself.mp4")
+    with pytest.raises(AskedError, match=r"'itself\.mp4' is no path"):
+        read_asked([{"video": "itself.mp4", "text": "a"}], inside)
+
+
+def test_a_film_that_grows_while_it_is_served_has_no_summary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"x")
+
+    def work(trained: object, path: Path, *_: object) -> Summary:
+        path.write_bytes(b"xx")
+        return Summary("half", 6, "", "", {})
+
+    monkeypatch.setattr("pipeline.inference.summarise.summarise_video", work)
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    model = Summariser()
+    model.turn, model.trained, model.params = Lock(), None, None
+    with pytest.raises(MlflowException, match="record 0: the file has changed while it was read"):
+        model.predict(None, pd.DataFrame([{"text": "add this", "video": "film.mp4"}]))
