@@ -49,8 +49,8 @@ class Summariser(PythonModel):  # type: ignore[misc]
             raise MlflowException.invalid_parameter_value(str(error)) from error
 
     def _answer(self, asked: Any, where: str) -> dict[str, Any]:
-        from pipeline.inference.asked import AskedError
         from pipeline.base.scratch import file_identity
+        from pipeline.inference.asked import AskedError
         from pipeline.inference.files import CHANGED
         from pipeline.inference.summarise import summarise_video
 
