@@ -7,13 +7,15 @@ The short cut first reads all packets, which costs little. It then decodes only 
 that frame, and leaves out frames that no other frame refers to. It is taken only where one packet is one frame and a key frame
 resets the decoder (H.264 with IDR frames), and where the container's timestamps are complete and give the order that the codec
 itself says; anything else is decoded from end to end. Both ways give the same bits of a video that is whole, and some videos are
-decoded both ways to see that they do; docs/frames.md says what damage the short cut does not see. Each video gets one thread:
-processes over videos use the cores better.
+decoded both ways to see that they do; docs/frames.md says what damage the short cut does not see. Where there are many videos,
+each gets one thread: processes over videos use the cores better.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import av
@@ -36,11 +38,14 @@ class SampledVideo:
     short_cut: bool
 
 
-def sample_video(path: Path, *, count: int, short_side: int, compared: Callable[[str], int] = lambda kind: 0) -> SampledVideo:
+def sample_video(
+    path: Path, *, count: int, short_side: int, compared: Callable[[str], int] = lambda kind: 0, threads: int = 1
+) -> SampledVideo:
     """Keep `count` evenly spaced frames (or all, if fewer), upright, with the short side resized to `short_side` pixels.
 
     `compared` is asked, with container and codec (`avi/h264`), how many frames from the start are to be decoded in sequence, too,
-    where the short cut is taken. If they differ, the whole video is decoded in sequence, and its note says so.
+    where the short cut is taken. If they differ, the whole video is decoded in sequence, and its note says so. The short cut may
+    take several `threads`; the frames are the same.
 
     Raises `VideoError` with the reason when the file gives no frame, and `MemoryError`. Anything else is unforeseen.
     """
@@ -48,7 +53,7 @@ def sample_video(path: Path, *, count: int, short_side: int, compared: Callable[
     deadline = Deadline(path)
     try:
         index = index_packets(path, deadline)
-        video = _decode_wanted(path, index, deadline, count=count, short_side=short_side)
+        video = _decode_wanted(path, index, deadline, count=count, short_side=short_side, threads=threads)
         if video is None:
             return _decode_all(path, index, deadline, count=count, short_side=short_side)
         limit = compared(index.kind)
@@ -70,25 +75,66 @@ def sample_positions(total: int, *, count: int) -> list[int]:
     return positions
 
 
-def _decode_wanted(path: Path, index: PacketIndex, deadline: Deadline, *, count: int, short_side: int) -> SampledVideo | None:
-    """Decode only what the wanted frames need. Returns None when anything differs from what the packets promised."""
-    if index.order is None:
+def _decode_wanted(
+    path: Path, index: PacketIndex, deadline: Deadline, *, count: int, short_side: int, threads: int
+) -> SampledVideo | None:
+    """Decode only what the wanted frames need. Returns None when anything differs from what the packets promised.
+
+    What lies between two entries is decoded by itself, so threads share it; not where the packets were too many to hold.
+    """
+    if index.order is None or not index.pts:
         return None
-    entries = index.order.entries
     order = sorted(pts for pts in index.pts if pts is not None)
     wanted = {order[position]: position for position in sample_positions(len(order), count=count)}
-    stop_after: dict[int, int] = {}  # entry packet -> last packet to decode from there
+    runs: dict[int, int] = {}  # entry packet -> last packet to decode from there
     for number, pts in enumerate(index.pts):
         if pts in wanted:
-            stop_after[entries[bisect_right(entries, number) - 1]] = number
+            runs[index.order.entries[bisect_right(index.order.entries, number) - 1]] = number
+    work = partial(_decode_runs, path, index, wanted=wanted, short_side=short_side)
+    first, *others = _shares(runs, threads if index.held else 1)
+    with ThreadPoolExecutor(max(1, len(others))) as pool:
+        later = [pool.submit(work, share) for share in others]
+        decoded = work(first, deadline)
+        for part in (each.result() for each in later):
+            if decoded is None or part is None or not decoded.go_on(part):
+                return None
+    if decoded is None or [frame.frame_index for frame in decoded.kept] != sorted(wanted.values()):
+        return None
+    return _sampled(decoded, len(order), notes=index.notes, short_cut=True)
 
+
+def _shares(runs: Mapping[int, int], threads: int) -> list[dict[int, int]]:
+    """The runs in order, cut into at most so many parts of nearly as many packets."""
+    total = sum(last - entry + 1 for entry, last in runs.items())
+    shares: list[dict[int, int]] = [{} for _ in range(threads)]
+    before = 0
+    for entry, last in sorted(runs.items()):
+        shares[before * threads // total][entry] = last
+        before += last - entry + 1
+    return [share for share in shares if share]
+
+
+def _decode_runs(
+    path: Path,
+    index: PacketIndex,
+    runs: Mapping[int, int],
+    deadline: Deadline | None = None,
+    *,
+    wanted: Mapping[int, int],
+    short_side: int,
+) -> DecodedFrames | None:
+    """Decode from each entry to the last packet that is wanted from there; a thread of its own has a deadline of its own."""
+    assert index.order is not None
+    deadline = deadline or Deadline(path)
     decoded = DecodedFrames(short_side)
-    last = -1
+    last, end = -1, max(runs.values())
     broken: list[str] = []
     with opened(path) as (container, stream):
         context = stream.codec_context
         for number, packet in enumerate(index.held or read_packets(container, [stream], deadline, broken)):
-            last = stop_after.get(number, last)
+            last = runs.get(number, last)
+            if number > end:
+                break
             if number > last:
                 continue
             if packet.pts != index.pts[number]:
@@ -112,11 +158,7 @@ def _decode_wanted(path: Path, index: PacketIndex, deadline: Deadline, *, count:
                     return None
                 if frame.pts in wanted:
                     decoded.keep(wanted[frame.pts], frame, stream)
-            if len(decoded.kept) == len(wanted):
-                break
-    if broken or [frame.frame_index for frame in decoded.kept] != sorted(wanted.values()):
-        return None
-    return _sampled(decoded, len(order), notes=index.notes, short_cut=True)
+    return None if broken else decoded
 
 
 def _decode_all(

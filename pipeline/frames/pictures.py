@@ -56,7 +56,7 @@ class PictureMaker:
 
     def __init__(self, *, aspect: Fraction, short_side: int) -> None:
         self._believed = Fraction(1, _MAX_PIXEL_ASPECT) <= aspect <= _MAX_PIXEL_ASPECT
-        self._aspect = aspect
+        self.aspect = aspect
         self._short_side = short_side
         self._tone_mapper: tuple[Any, Any] | None = None  # format of its frames, and the filters: they take seconds to set up
 
@@ -68,10 +68,10 @@ class PictureMaker:
         check_size(frame.width, frame.height)
         changes = []
         if not self._believed:
-            changes.append(f"pixels of {self._aspect.numerator}:{self._aspect.denominator} are not believed and taken as square")
+            changes.append(f"pixels of {self.aspect.numerator}:{self.aspect.denominator} are not believed and taken as square")
         matrix = _display_matrix(frame)
-        square = self._aspect == 1 or not self._believed
-        width, height = frame.width if square else float(frame.width * self._aspect), frame.height
+        square = self.aspect == 1 or not self._believed
+        width, height = frame.width if square else float(frame.width * self.aspect), frame.height
         if matrix is not None and _swaps_sides(matrix):
             width, height = height, width
         if max(width, height) > _MAX_ASPECT * min(width, height):

@@ -87,11 +87,23 @@ def sample_corpus(corpus: "pd.DataFrame", out: Path, *, settings: Frames, worker
     return summary
 
 
-def sample_shard(rows: Sequence[dict[str, str]], path: Path, *, count: int, short_side: int, jpeg_quality: int) -> dict[str, Any]:
-    """Write the frames of `rows` (`video_id`, `video_path`) as one Parquet file; returns `{"videos": [a row each]}`."""
+def sample_shard(
+    rows: Sequence[dict[str, str]],
+    path: Path,
+    *,
+    count: int,
+    short_side: int,
+    jpeg_quality: int,
+    threads: int = 1,
+    compared_frames: int = COMPARED_FRAMES,
+) -> dict[str, Any]:
+    """Write the frames of `rows` (`video_id`, `video_path`) as one Parquet file; returns `{"videos": [a row each]}`.
+
+    One process may give a video several `threads`; of the first of its kind so many frames are decoded both ways.
+    """
     current = path.with_suffix(".current")  # if this process dies, the last line names its video
     videos: list[dict[str, Any]] = []
-    errors, comparison = ItemErrors(), Comparison()
+    errors, comparison = ItemErrors(), Comparison(compared_frames)
     with pq.ParquetWriter(path, SCHEMA, compression="none") as writer:  # JPEG does not compress further
         for row in rows:
             with current.open("a", encoding="utf-8") as marker:
@@ -99,7 +111,8 @@ def sample_shard(rows: Sequence[dict[str, str]], path: Path, *, count: int, shor
             video_id, reason = row["video_id"], ""
             compared = partial(comparison.frames, video_id)
             try:
-                sampled = sample_video(Path(row["video_path"]), count=count, short_side=short_side, compared=compared)
+                film = Path(row["video_path"])
+                sampled = sample_video(film, count=count, short_side=short_side, compared=compared, threads=threads)
                 table = _table(video_id, sampled, jpeg_quality=jpeg_quality)
                 errors.passed()
             except VideoError as error:
@@ -125,7 +138,8 @@ class Comparison:
     It hangs on the shard and on ids alone: how many processes work, in which order, and whether one was killed changes nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first_frames: int = COMPARED_FRAMES) -> None:
+        self._first_frames = first_frames
         self._kinds: set[str] = set()
 
     def frames(self, video_id: str, kind: str) -> int:
@@ -134,7 +148,7 @@ class Comparison:
             return sys.maxsize
         first = kind not in self._kinds
         self._kinds.add(kind)
-        return COMPARED_FRAMES if first else 0
+        return self._first_frames if first else 0
 
 
 def describe_frames(summary: dict[str, Any], splits: Mapping[str, str]) -> dict[str, Any]:

@@ -69,6 +69,18 @@ class DecodedFrames:
         seconds = float("nan") if frame.pts is None else float(frame.pts * stream.time_base)
         self.kept.append(SampledFrame(position, seconds, picture.image))
 
+    def go_on(self, later: "DecodedFrames") -> bool:
+        """Add what comes after it; whether that was all as it would have been if one had seen the other's frames, too."""
+        if self._maker is None or later._maker is None or later._maker.aspect != self._maker.aspect:
+            return False
+        if self._latest is None or later._latest is None or later._latest < self._latest:
+            return False
+        self.total += later.total
+        self.changes += [change for change in later.changes if change not in self.changes]
+        self.kept += later.kept
+        self._latest = later._latest
+        return True
+
     def count_time(self, rate: Fraction | None) -> None:
         """Without usable timestamps every time is the frame's number over the rate; the two are never mixed."""
         if not self.untimed:

@@ -5,6 +5,7 @@ A test shows that for every test video it gives the summary that `evaluate` has 
 Shapes: N frames, D feature width.
 """
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from pipeline.training.batches import Examples, read_examples
 from pipeline.training.generation import summarise
 
 _ID = "video"
+_COMPARED_FRAMES = 250  # decoded both ways: of each film, while a stage does that with a thousand of the first in a shard
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def summarise_video(trained: TrainedRow, path: Path, source: Source, params: Par
             frames = trained.study.frames
             (row,) = sample_shard(
                 [{"video_id": _ID, "video_path": str(path)}], shard, count=frames.count, short_side=frames.short_side,
-                jpeg_quality=frames.jpeg_quality,
+                jpeg_quality=frames.jpeg_quality, threads=len(os.sched_getaffinity(0)), compared_frames=_COMPARED_FRAMES,
             )["videos"]  # fmt: skip
             clock.lap("decode")
             if row["status"] != "ok":

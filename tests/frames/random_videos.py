@@ -62,7 +62,7 @@ def compare(path: Path, recipe: Recipe, figures: Figures) -> None:
     videos = []
     for count in (3, 20):
         try:
-            videos.append(sample_video(path, count=count, short_side=40))
+            videos.append(sample_video(path, count=count, short_side=40, threads=1 + count % 3))
         except VideoError as error:
             refused = any(
                 words in str(error) for words in ("too large", "times the other", "no frame rate", "not a video: format")

@@ -59,7 +59,8 @@ def test_short_cut_is_bit_identical(tmp_path: Path, suffix: str, options: dict[s
     path = draw_video(tmp_path / f"drawn.{suffix}", frames=203, options=options)
     assert took_short_cut(path, count=11), "this test is about the short cut"
     for count in (1, 2, 11, 60, 202):
-        assert_same_as_sequential(path, sample_video(path, count=count, short_side=64), count=count)
+        for threads in (1, 2, 5):
+            assert_same_as_sequential(path, sample_video(path, count=count, short_side=64, threads=threads), count=count)
 
 
 @pytest.mark.parametrize(("suffix", "arguments"), END_TO_END.values(), ids=END_TO_END)
