@@ -37,7 +37,8 @@ CONTROLLED: tuple[Pair, ...] = (
     *((row, f"{row}_swapped") for row in SIGHTED),
     *((REFERENCE, f"{REFERENCE}_{control}") for control in CONTROLS if control != "swapped"),
 )
-VARIED: tuple[Pair, ...] = tuple((ablation.of, ablation.name) for ablation in ABLATIONS)
+VARIED: tuple[Pair, ...] = tuple((ablation.of, ablation.name) for ablation in ABLATIONS if not ablation.texts)
+READ: tuple[Pair, ...] = tuple((ablation.of, ablation.name) for ablation in ABLATIONS if ablation.texts)
 # Each against text alone, its own swapped frames and the encoder under study; trained with texts against not.
 SIDE_BY_SIDE: tuple[Pair, ...] = (
     *((row, TEXT_ONLY) for row in BESIDE),
@@ -66,7 +67,8 @@ def families(papers_row: str | None = REFERENCE) -> dict[str, tuple[Pair, ...]]:
         first = {CLAIMS: PRIMARY}
     else:
         first = {"the encoder under study": PRIMARY} | ({} if papers_row is None else {CLAIMS: on_papers_row(papers_row)})
-    return first | {"controls": CONTROLLED, "ablations": VARIED, "encoders side by side": SIDE_BY_SIDE, "all others": OTHER}
+    varied = {"ablations": VARIED, "ablations of the text": READ}
+    return first | {"controls": CONTROLLED} | varied | {"encoders side by side": SIDE_BY_SIDE, "all others": OTHER}
 
 
 @dataclass(frozen=True)
