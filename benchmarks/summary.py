@@ -26,7 +26,7 @@ from pipeline.base.device import mixed_precision
 from pipeline.base.params import Params, load_params
 from pipeline.corpus.table import Video
 from pipeline.features.frame_inputs import FrameInputs
-from pipeline.inference.files import GIVEN, Source, as_corpus
+from pipeline.inference.files import KNOWN, Source, as_corpus
 from pipeline.inference.summarise import summarise_video
 from pipeline.inference.trained import TrainedRow, open_row
 from pipeline.kitchen.grammar import draw_recipes, step_sentences
@@ -74,7 +74,7 @@ def _mini(params: Params) -> TrainedRow:
 def table(size: str, trained: TrainedRow, video: Path, params: Params, *, rounds: int) -> str:
     """The lines of one size: medians over rounds, and of the ratio of both ways in a round the median, least and greatest."""
     steps = tuple(step for recipe in draw_recipes(RECIPES, seed=0, bucket="train") for step in step_sentences(recipe))
-    source = Source(Video("video", "test", str(video), summary="-", steps=steps, transcript=" ".join(steps)), GIVEN)
+    source = Source(Video("video", "test", str(video), summary="-", steps=steps, transcript=" ".join(steps)), KNOWN)
     ways = {
         "released": Way(lambda: as_released(trained, video, source)),
         "ours": Way(lambda: summarised(trained, video, source, params)),
