@@ -66,7 +66,7 @@ def test_a_video_is_summarised_as_evaluate_has_summarised_it(first_run: Path, tm
         assert {line["video_id"]: line["prediction"] for line in expected} == {
             line["video_id"]: said[line["video_id"]] for line in expected
         }
-        assert all("knows drawn kitchens" in line["caution"] and line["transcript_origin"] == "corpus" for line in lines)
+        assert all("knows drawn kitchens" in line["caution"] and line["transcript_origin"] == "corpus: drawn" for line in lines)
     shown = (project.folder / "page.html").read_text()
     assert shown.count("<section>") == 20 and shown.count("data:image/jpeg") == 20 * 4
     for asked, told in (

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from pipeline.base.files import write_text
 
@@ -15,12 +16,20 @@ def write_rows(path: Path, rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) 
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096  # no line is broken that was not
+    # The representers are those of a class: one of our own changes no other reader's.
+    yaml.Representer = type("Representer", (RoundTripRepresenter,), {})
+    yaml.representer.add_representer(type(None), _null)
     content = yaml.load(path.read_text(encoding="utf-8"))
     for row, blocks in rows.items():
         content["rows"][row] = _in_one_line({block: dict(values) for block, values in blocks.items()})
     stream = StringIO()
     yaml.dump(content, stream)
     write_text(path, stream.getvalue())
+
+
+def _null(representer: RoundTripRepresenter, value: None) -> Any:
+    """`null` as these files have it, where the library would leave nothing."""
+    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
 
 
 def _in_one_line(values: dict[str, Any]) -> Any:
