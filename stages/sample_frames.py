@@ -1,5 +1,6 @@
 """Stage `sample_frames`: evenly spaced frames of every video of the corpus. `python -m stages.sample_frames`"""
 
+from pipeline.base.engines.engine import choose_engine
 from pipeline.base.files import write_json
 from pipeline.base.params import load_params
 from pipeline.base.paths import DOWNLOADED, FRAMES, METRICS, STORYBOARDS
@@ -17,7 +18,9 @@ def main() -> None:
     settings = params.current.frames
     corpus = read_corpus(DOWNLOADED, ("video_id", "split", "video_path", "status"))
     splits = dict(zip(corpus["video_id"], corpus["split"], strict=True))
-    about = describe_frames(sample_corpus(corpus, FRAMES, settings=settings, workers=params.runtime.processes), splits)
+    engine = choose_engine(params.runtime)
+    summary = sample_corpus(corpus, FRAMES, settings=settings, workers=params.runtime.processes, engine=engine)
+    about = describe_frames(summary, splits)
     write_json(ABOUT, about)
     store = FrameStore(FRAMES)
     shown = [video_id for video_id in store.video_ids if splits[video_id] == "test"]

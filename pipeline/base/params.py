@@ -167,10 +167,23 @@ class Study(Block):
         return self.model_copy(update=blocks)
 
 
+class SlurmSettings(Block):
+    """Of the jobs that work on shards: `tasks` of an array at most, each with a core, so long and so much memory."""
+
+    cluster: Literal["slurm", "local"]
+    partition: str
+    minutes: Positive
+    memory_gb: Positive
+    tasks: Positive
+
+
 class Runtime(Block):
     """How to run, never what to compute: no stage lists these, so changing them re-runs nothing."""
 
+    engine: Literal["local", "ray", "slurm"]
     workers: Count
+    shards_in_flight: Count
+    slurm: SlurmSettings
     device: Literal["auto", "cpu", "cuda"]
     extraction_batch_size: Positive
     generation_batch_size: Positive

@@ -7,17 +7,17 @@ comes last. What is not as its mark says, or has an unreadable one, is made agai
 import json
 import stat
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import forkserver, get_context
+from functools import partial
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from pipeline.base.engines.engine import Engine, Means, WorkerDiedError
+from pipeline.base.engines.local import Local
 from pipeline.base.files import replacing, write_json
-from pipeline.base.processes import end_with_parent
 from pipeline.base.scratch import digests_of, file_sha256, files_of, fingerprint, read_kept
 
 Work = Callable[[Sequence[Any], Path], dict[str, Any]]
@@ -38,14 +38,23 @@ def split_into_shards(items: Sequence[Any], *, size: int, suffix: str = ".parque
 
 
 def run_shards(
-    work: Work, shards: Sequence[Shard], *, folder: Path, workers: int, unit: str, title: str, forked: bool = False
+    work: Work,
+    shards: Sequence[Shard],
+    *,
+    folder: Path,
+    workers: int,
+    unit: str,
+    title: str,
+    forked: bool = False,
+    engine: Engine | None = None,
+    gpus: int = 0,
 ) -> list[dict[str, Any]]:
-    """Call `work(shard.items, temporary_path)` for every shard that is not done, in `workers` processes.
+    """Call `work(shard.items, temporary_path)` for every shard that is not done, in `workers` processes, or where `engine` has
+    them worked on; each needs so many `gpus`.
 
     `work` must be picklable and write a file or folder at the path it is given; the dictionary it returns is kept as the
-    shard's summary. Returns the summaries of all shards in order. Processes are spawned, not forked: FFmpeg and
-    PyTorch hold threads and locks that do not survive a fork. With `forked` they come from the server of
-    `start_server`, which has imported modules and done nothing else.
+    shard's summary. Returns the summaries of all shards in order. With `forked` processes come from the server of
+    `start_server`. Raises `WorkerDiedError` when a process died.
 
     Shards of an earlier run are compared with their marks, last of all, so that a run that is killed and resumed many times
     reads them once. One that has changed on the disk is told, and made again.
@@ -54,18 +63,26 @@ def run_shards(
     kept: list[Shard] = []
     for shard in shards:
         (kept if _is_done(shard, folder) else todo).append(shard)
+    hand_over = partial(
+        _run_all, work, engine=engine or Local(forked=forked), means=Means(workers, gpus), folder=folder, title=title
+    )
     total = sum(len(shard.items) for shard in shards)
     with tqdm(total=total, initial=sum(len(shard.items) for shard in kept), unit=unit, desc=title, disable=None) as bar:
-        _run_all(work, todo, bar, folder=folder, workers=workers, title=title, forked=forked)
+        hand_over(todo, bar)
         if damaged := [shard for shard in kept if not _is_intact(shard, folder)]:
             bar.update(-sum(len(shard.items) for shard in damaged))
-            _run_all(work, damaged, bar, folder=folder, workers=workers, title=title, forked=forked)
+            hand_over(damaged, bar)
     return [_summary(shard, folder) for shard in shards]
 
 
 def all_done(shards: Sequence[Shard], folder: Path) -> bool:
     """Whether `run_shards` would have nothing to do, if all is on the disk as it was written."""
     return all(_is_done(shard, folder) for shard in shards)
+
+
+def shard_digests(shards: Sequence[Shard], folder: Path) -> dict[str, str]:
+    """sha256 of every shard that is one file, as its mark has it: no shard is read for that."""
+    return {shard.name: _known(shard, folder)["files"][""][1] for shard in shards}
 
 
 def kept_file(folder: Path, name: str, make: Callable[[Path], None]) -> Path:
@@ -77,7 +94,7 @@ def kept_file(folder: Path, name: str, make: Callable[[Path], None]) -> Path:
 
     shard = Shard(name, [])
     if not (_is_done(shard, folder) and _is_intact(shard, folder)):
-        _run_one(work, shard, folder)
+        _run_one(work, shard, folder=folder)
     return folder / name
 
 
@@ -90,28 +107,17 @@ def start_server(modules: Sequence[str]) -> None:
     forkserver.ensure_running()
 
 
-def _run_all(work: Work, todo: Sequence[Shard], bar: Any, *, folder: Path, workers: int, title: str, forked: bool) -> None:
-    if workers == 1 or len(todo) == 1:
-        for shard in todo:
-            _run_one(work, shard, folder)
-            bar.update(len(shard.items))
-        return
+def _run_all(work: Work, todo: Sequence[Shard], bar: Any, *, engine: Engine, means: Means, folder: Path, title: str) -> None:
     if not todo:
         return
-    context = get_context("forkserver" if forked else "spawn")
-    with ProcessPoolExecutor(min(workers, len(todo)), mp_context=context, initializer=end_with_parent) as pool:
-        pending: dict[Future[None], Shard] = {pool.submit(_run_one, work, shard, folder): shard for shard in todo}
-        while pending:
-            finished, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in finished:
-                shard = pending.pop(future)
-                if (error := future.exception()) is not None:
-                    pool.shutdown(wait=True, cancel_futures=True)
-                    raise _explained(error, title, [shard, *pending.values()])
-                bar.update(len(shard.items))
+    try:
+        for shard in engine.run(partial(_run_one, work, folder=folder), todo, means):
+            bar.update(len(shard.items))
+    except WorkerDiedError as error:
+        raise _explained(error, title) from error.__cause__
 
 
-def _run_one(work: Work, shard: Shard, folder: Path) -> None:
+def _run_one(work: Work, shard: Shard, *, folder: Path) -> None:
     with replacing(folder / shard.name) as temporary:
         summary = work(shard.items, temporary)
         files = {name: [path.stat().st_size, file_sha256(path)] for name, path in files_of(temporary)}
@@ -170,17 +176,14 @@ def _read_mark(shard: Shard, folder: Path) -> dict[str, Any] | None:
     return mark
 
 
-def _explained(error: BaseException, title: str, unfinished: Sequence[Shard]) -> BaseException:
-    """A process that died says nothing of its own."""
-    if not isinstance(error, BrokenProcessPool):
-        return error
-    names = ", ".join(shard.name for shard in unfinished[:5])
-    explained = BrokenProcessPool(
-        f"{title}: a process died while it worked on one of {names}; most often memory ran out, then lower runtime.workers. "
-        "What is finished is kept: the next run goes on from there."
+def _explained(error: WorkerDiedError, title: str) -> WorkerDiedError:
+    """What died says nothing of its own."""
+    names = ", ".join(str(getattr(shard, "name", shard)) for shard in error.unfinished[:5])
+    return WorkerDiedError(
+        f"{title}: {error} while it worked on one of {names}; most often memory ran out, then lower runtime.workers. "
+        "What is finished is kept: the next run goes on from there.",
+        error.unfinished,
     )
-    explained.__cause__ = error
-    return explained
 
 
 def _mark(shard: Shard, folder: Path) -> Path:

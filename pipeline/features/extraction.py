@@ -7,7 +7,7 @@ normalise them, so changing that setting re-extracts nothing.
 Shapes: N frames, D feature width, H and W pixels.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import cache, partial
@@ -21,11 +21,12 @@ import torch
 
 from pipeline.base.code import code_digest
 from pipeline.base.device import choose_device, mixed_precision
+from pipeline.base.engines.engine import choose_engine
 from pipeline.base.resumable import Shard, run_shards
 from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
 from pipeline.encoders.encoder import Encoder, EncoderSpec, load_encoder, preprocess, read_spec
 from pipeline.features.schema import NORMALISATION, feature_schema
-from pipeline.frames.store import frame_shards, frames_per_video, read_batches, read_picture, read_summary
+from pipeline.frames.store import frame_shards, read_batches, read_picture, read_summary
 
 if TYPE_CHECKING:
     from pipeline.base.params import Runtime
@@ -37,30 +38,35 @@ def extract_features(frames: Path, out: Path, *, weights: Path, runtime: "Runtim
     The encoder is the one in the folder `weights`. Memory is bounded by one shard, whatever the number of videos. Finished
     shards are kept in scratch: wherever a call is killed, the next one resumes after the last of them.
     """
-    sources, spec, per_video = frame_shards(frames), read_spec(weights), frames_per_video(frames)
-    stored = read_summary(frames)["short_side"]
+    summary, spec = read_summary(frames), read_spec(weights)
+    sources, per_video, stored = frame_shards(frames), summary["count"], summary["short_side"]
     if stored < spec.resize_to:
         print(f"warning: {spec.name} wants pictures of {spec.resize_to} pixels, frames have {stored}: raise frames.short_side")
     sha256 = file_sha256(weights / "encoder.safetensors")
     device = choose_device(runtime.device)
     precision = "bfloat16" if device.type == "cuda" else "float32"
     key = fingerprint(
-        asdict(spec), sha256, precision, per_video, [file_sha256(source) for source in sources],
+        asdict(spec), sha256, precision, per_video, [summary["sha256"][source.name] for source in sources],
         code_digest("pipeline.features.extraction"),
     )  # fmt: skip
     footer = {"encoder": spec.name, "scale": spec.scale, "weights_sha256": sha256}
     footer |= {"normalisation": NORMALISATION, "precision": precision, "frames_per_video": str(per_video)}
     shards = [Shard(name=source.name, items=[source]) for source in sources]
 
-    @cache  # loaded only if there is something to embed
-    def encoder() -> Encoder:
-        loaded = load_encoder(weights)
-        loaded.module.to(device).eval()
-        return loaded
-
-    work = partial(_extract_shard, encoder_of=encoder, device=device, footer=footer, batch_size=runtime.extraction_batch_size)
+    work = partial(
+        _extract_shard,
+        weights=weights,
+        sha256=sha256,
+        device=device.type,
+        footer=footer,
+        batch_size=runtime.extraction_batch_size,
+    )
+    engine = choose_engine(runtime)
+    gpus = 1 if device.type == "cuda" else 0
     with scratch_folder(f"extract_features.{spec.name}", key) as folder:
-        counts = run_shards(work, shards, folder=folder, workers=1, unit="shard", title=f"embed with {spec.name}")
+        counts = run_shards(
+            work, shards, folder=folder, workers=1, unit="shard", title=f"embed with {spec.name}", engine=engine, gpus=gpus
+        )
         publish(folder, [shard.name for shard in shards], out)
     return footer | {"frames": sum(count["frames"] for count in counts), "dim": spec.dim}
 
@@ -78,12 +84,13 @@ def _extract_shard(
     items: Sequence[Path],
     path: Path,
     *,
-    encoder_of: Callable[[], Encoder],
-    device: torch.device,
+    weights: Path,
+    sha256: str,
+    device: str,
     batch_size: int,
     footer: dict[str, str],
 ) -> dict[str, Any]:
-    (source,), encoder, frames = items, encoder_of(), 0
+    (source,), encoder, frames = items, _loaded(weights, sha256, device), 0
     with pq.ParquetWriter(path, feature_schema(encoder.dim, footer)) as writer:
         for rows, pixels in pixel_batches(source, encoder.spec, batch_size=batch_size):
             values = _embed(encoder, torch.from_numpy(pixels).to(device))
@@ -95,6 +102,14 @@ def _extract_shard(
             )
             frames += len(values)
     return {"frames": frames}
+
+
+@cache  # once a process, and only if there is something to embed
+def _loaded(weights: Path, sha256: str, device: str) -> Encoder:
+    """The encoder of the folder, whose weights have this digest."""
+    encoder = load_encoder(weights)
+    encoder.module.to(device).eval()
+    return encoder
 
 
 @torch.inference_mode()

@@ -22,11 +22,11 @@ from tqdm import tqdm
 from pipeline.base.code import code_digest
 from pipeline.base.files import listed
 from pipeline.base.resumable import kept_file
-from pipeline.base.scratch import file_sha256, fingerprint, scratch_root
+from pipeline.base.scratch import fingerprint, scratch_root
 from pipeline.encoders.encoder import EncoderSpec
 from pipeline.features.extraction import pixel_batches
 from pipeline.features.schema import feature_files, read_features, read_footer
-from pipeline.frames.store import frame_shards, frames_per_video, read_columns
+from pipeline.frames.store import frame_shards, read_columns, read_summary
 
 _STALE_SECONDS = 24 * 3600
 
@@ -82,9 +82,9 @@ def open_pixels(frames: Path, spec: EncoderSpec) -> FrameInputs:
 
     Files of other frames or other preprocessing are removed when nobody has opened them for a day.
     """
-    shards = frame_shards(frames)
+    shards, summary = frame_shards(frames), read_summary(frames)
     fitted = (spec.image_size, spec.resize_to, spec.interpolation, spec.squash)
-    key = fingerprint(fitted, [file_sha256(shard) for shard in shards], code_digest("pipeline.features.frame_inputs"))
+    key = fingerprint(fitted, [summary["sha256"][shard.name] for shard in shards], code_digest("pipeline.features.frame_inputs"))
     path = scratch_root() / "pixels" / f"{key}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
     ids = pa.concat_tables(read_columns(shard, ["video_id"]) for shard in shards).column("video_id")
@@ -97,7 +97,7 @@ def open_pixels(frames: Path, spec: EncoderSpec) -> FrameInputs:
         kept_file(path.parent, path.name, partial(_write_pixels, shards=shards, spec=spec, rows=len(ids)))
         path.touch()
         values = np.load(path, mmap_mode="r")
-    return _store(values, ids, max_frames=frames_per_video(frames), footer={})
+    return _store(values, ids, max_frames=summary["count"], footer={})
 
 
 def _write_pixels(path: Path, *, shards: Sequence[Path], spec: EncoderSpec, rows: int) -> None:

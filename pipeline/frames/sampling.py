@@ -4,7 +4,6 @@ import base64
 import hashlib
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +15,11 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pipeline.base.code import code_digest
+from pipeline.base.engines.engine import Engine, WorkerDiedError
 from pipeline.base.files import write_json
 from pipeline.base.items import ItemErrors
 from pipeline.base.params import Frames
-from pipeline.base.resumable import run_shards, split_into_shards
+from pipeline.base.resumable import run_shards, shard_digests, split_into_shards
 from pipeline.base.scratch import file_identity, fingerprint, publish, scratch_folder
 from pipeline.frames.decoding import SampledVideo, sample_positions, sample_video
 from pipeline.frames.opening import VideoError
@@ -34,7 +34,9 @@ COMPARED_FRAMES = 1000
 COMPARED_VIDEOS = 64
 
 
-def sample_corpus(corpus: "pd.DataFrame", out: Path, *, settings: Frames, workers: int) -> dict[str, Any]:
+def sample_corpus(
+    corpus: "pd.DataFrame", out: Path, *, settings: Frames, workers: int, engine: Engine | None = None
+) -> dict[str, Any]:
     """Sample every video of the corpus with status "ok" into the store `out`; returns what `summary.json` says.
 
     A video that gives no frames is a row with a reason. Wherever a call is killed, the next one resumes after the last
@@ -59,8 +61,8 @@ def sample_corpus(corpus: "pd.DataFrame", out: Path, *, settings: Frames, worker
         for stale in folder.glob(".*.current"):
             stale.unlink()
         try:
-            parts = run_shards(work, shards, folder=folder, workers=workers, unit="video", title="sample frames")
-        except BrokenProcessPool as error:
+            parts = run_shards(work, shards, folder=folder, workers=workers, unit="video", title="sample frames", engine=engine)
+        except WorkerDiedError as error:
             markers = [marker.read_text(encoding="utf-8").split() for marker in folder.glob(".*.current")]
             at_work = sorted(video_ids[-1] for video_ids in markers if video_ids)
             raise RuntimeError(
@@ -80,6 +82,7 @@ def sample_corpus(corpus: "pd.DataFrame", out: Path, *, settings: Frames, worker
             "failed": sum(video["status"] == "failed" for video in videos),
             "frames": sum(video["frames"] for video in videos),
             "videos": videos,
+            "sha256": shard_digests(shards, folder),
         }
         assert summary["asked"] == summary["ok"] + summary["failed"], "every video asked for is either ok or failed"
         write_json(folder / SUMMARY, summary)

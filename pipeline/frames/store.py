@@ -1,7 +1,8 @@
 """The store of sampled frames, and its one reader: JPEG pictures in Parquet shards, with `summary.json` next to them.
 
 Each video is decoded once, by `pipeline.frames.sampling`; every encoder reads the same pictures. A shard holds a few videos, one
-row group each, so that reading one video touches little of the file. `summary.json` has a row for every video asked for.
+row group each, so that reading one video touches little of the file. `summary.json`, written last, has a row for every video
+asked for and the sha256 of every shard, so that nobody opens or hashes them all to begin.
 
 Shapes: N frames.
 """
@@ -44,7 +45,7 @@ def frames_per_video(folder: Path) -> int:
 def read_summary(folder: Path) -> dict[str, Any]:
     """`summary.json` of a store. Missing or damaged, it is an error that names the stage to run."""
     with readable(folder / SUMMARY, stage=_STAGE):
-        summary: dict[str, Any] = read_json(folder / SUMMARY, {"count": int, "short_side": int, "videos": list})
+        summary: dict[str, Any] = read_json(folder / SUMMARY, {"count": int, "short_side": int, "videos": list, "sha256": dict})
     return summary
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from pipeline.base.device import choose_device
-from pipeline.base.params import Params, Runtime, Study
+from pipeline.base.params import Params, Runtime, SlurmSettings, Study
 from pipeline.base.scratch import digests_of
 from pipeline.base.slips import explain
 from pipeline.base.text_files import parse_object, read_text
@@ -62,7 +62,11 @@ def load_export(folder: Path, *, device: Literal["auto", "cpu", "cuda"] = "auto"
 
 def params_of(trained: TrainedRow) -> Params:
     """What `summarise_video` has to be told beside the row, where there is no `params.yaml`."""
-    runtime = Runtime(workers=1, device="auto", extraction_batch_size=_FRAMES_AT_ONCE, generation_batch_size=1, cost_repeats=1)
+    slurm = SlurmSettings(cluster="local", partition="", minutes=1, memory_gb=1, tasks=1)  # no shards, so nobody asks
+    runtime = Runtime(
+        engine="local", workers=1, shards_in_flight=0, slurm=slurm, device="auto", extraction_batch_size=_FRAMES_AT_ONCE,
+        generation_batch_size=1, cost_repeats=1,
+    )  # fmt: skip
     return Params(trained.study_name, trained.row.encoder or "", (), runtime, trained.study)
 
 

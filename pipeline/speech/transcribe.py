@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.base.code import code_digest
 from pipeline.base.dataset_params import Speech
+from pipeline.base.engines.engine import Engine
 from pipeline.base.items import ItemErrors
 from pipeline.base.resumable import run_shards, split_into_shards
 from pipeline.base.scratch import file_identity, fingerprint, publish, scratch_folder
@@ -25,7 +26,7 @@ def origin_of(recogniser: Recogniser) -> str:
 
 
 def hear_videos(
-    videos: Iterable[tuple[str, str]], out: Path, *, settings: Speech, device: str, workers: int
+    videos: Iterable[tuple[str, str]], out: Path, *, settings: Speech, device: str, workers: int, engine: Engine | None = None
 ) -> tuple[str, list[dict[str, Any]]]:
     """Hear every video, (id, path), into the store `out`; returns the origin of the texts and what is known of each video:
     `video_id, status, reason, note`.
@@ -45,9 +46,11 @@ def hear_videos(
             work,
             shards,
             folder=folder,
-            workers=1 if device == "cuda" else workers,
+            workers=workers,
             unit="video",
             title=f"hear with {recogniser.label}",
+            engine=engine,
+            gpus=1 if device == "cuda" else 0,
         )
         publish(folder, [shard.name for shard in shards], out)
     return origin_of(recogniser), [video for part in parts for video in part["videos"]]

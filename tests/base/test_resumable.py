@@ -4,13 +4,13 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import pytest
 from filelock import FileLock
 
+from pipeline.base.engines.engine import WorkerDiedError
 from pipeline.base.files import temporary_beside
 from pipeline.base.resumable import Shard, run_shards
 from pipeline.base.scratch import discard, publish, scratch_folder
@@ -116,7 +116,7 @@ def die(items: Sequence[Any], path: Path) -> dict[str, Any]:
 
 def test_a_process_that_dies_is_told_with_what_it_worked_on(root: Path) -> None:
     with (
-        pytest.raises(BrokenProcessPool, match=r"draw: a process died .* [01].*lower runtime\.workers"),
+        pytest.raises(WorkerDiedError, match=r"draw: a process died .* [01].*lower runtime\.workers"),
         scratch_folder("s", "k") as folder,
     ):
         run_shards(die, [Shard("0", [0]), Shard("1", [1])], folder=folder, workers=2, unit="video", title="draw")

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pipeline.base.params import Frames, Runtime
+from pipeline.base.params import Frames, Runtime, load_params
 from pipeline.base.scratch import file_sha256
 from pipeline.encoders.encoder import Encoder, read_spec, save_encoder
 from pipeline.features import extraction as features
@@ -24,6 +24,7 @@ from tests import toys
 from tests.drawn_videos import draw_video
 
 REAL = Path("../shared/data/videos").resolve()
+ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
 
 
@@ -47,7 +48,8 @@ def weights_folder(folder: Path, encoder: Encoder | None = None) -> Path:
 
 
 def runtime(batch_size: int) -> Runtime:
-    return Runtime(workers=1, device="cpu", extraction_batch_size=batch_size, generation_batch_size=1, cost_repeats=1)
+    own = load_params(ROOT).runtime
+    return own.model_copy(update={"workers": 1, "device": "cpu", "extraction_batch_size": batch_size})
 
 
 def extract(folder: Path, frames: Path, *, batch_size: int = 4) -> Path:

@@ -50,10 +50,10 @@ def test_every_video_is_decoded_once_and_embedded_once_by_each_encoder() -> None
 
 
 def test_the_study_is_the_one_in_its_file() -> None:
-    from pipeline.base.params import Runtime
+    from pipeline.base.params import load_params
     from pipeline.rehearsal.hours import full_study
 
-    runtime = Runtime(workers=0, device="cpu", extraction_batch_size=8, generation_batch_size=64, cost_repeats=1)
+    runtime = load_params(ROOT).runtime.model_copy(update={"generation_batch_size": 64})
     study = full_study(load_study("youcook2", ROOT), runtime)
     assert (study.seeds, study.batch_size, study.generation_batch_size) == (3, 16, 64)
     assert (study.tokens, study.frames, study.swaps, study.videos) == (128, 50, 5, 1790)
