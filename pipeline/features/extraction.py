@@ -26,7 +26,7 @@ from pipeline.base.resumable import Shard, run_shards
 from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
 from pipeline.encoders.encoder import Encoder, EncoderSpec, load_encoder, preprocess, read_spec
 from pipeline.features.schema import NORMALISATION, feature_schema
-from pipeline.frames.store import frame_shards, read_batches, read_picture, read_summary
+from pipeline.frames.store import frame_digests, frame_shards, read_batches, read_picture, read_summary
 
 if TYPE_CHECKING:
     from pipeline.base.params import Runtime
@@ -46,7 +46,7 @@ def extract_features(frames: Path, out: Path, *, weights: Path, runtime: "Runtim
     device = choose_device(runtime.device)
     precision = "bfloat16" if device.type == "cuda" else "float32"
     key = fingerprint(
-        asdict(spec), sha256, precision, per_video, [summary["sha256"][source.name] for source in sources],
+        asdict(spec), sha256, precision, per_video, frame_digests(frames),
         code_digest("pipeline.features.extraction"),
     )  # fmt: skip
     footer = {"encoder": spec.name, "scale": spec.scale, "weights_sha256": sha256}

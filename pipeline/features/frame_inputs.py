@@ -26,7 +26,7 @@ from pipeline.base.scratch import fingerprint, scratch_root
 from pipeline.encoders.encoder import EncoderSpec
 from pipeline.features.extraction import pixel_batches
 from pipeline.features.schema import feature_files, read_features, read_footer
-from pipeline.frames.store import frame_shards, read_columns, read_summary
+from pipeline.frames.store import frame_digests, frame_shards, read_columns, read_summary
 
 _STALE_SECONDS = 24 * 3600
 
@@ -84,7 +84,7 @@ def open_pixels(frames: Path, spec: EncoderSpec) -> FrameInputs:
     """
     shards, summary = frame_shards(frames), read_summary(frames)
     fitted = (spec.image_size, spec.resize_to, spec.interpolation, spec.squash)
-    key = fingerprint(fitted, [summary["sha256"][shard.name] for shard in shards], code_digest("pipeline.features.frame_inputs"))
+    key = fingerprint(fitted, frame_digests(frames), code_digest("pipeline.features.frame_inputs"))
     path = scratch_root() / "pixels" / f"{key}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
     ids = pa.concat_tables(read_columns(shard, ["video_id"]) for shard in shards).column("video_id")

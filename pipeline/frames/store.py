@@ -49,6 +49,14 @@ def read_summary(folder: Path) -> dict[str, Any]:
     return summary
 
 
+def frame_digests(folder: Path) -> list[str]:
+    """sha256 of every shard of a store, as its summary has it, in the order of `frame_shards`. No shard is read."""
+    digests, names = read_summary(folder)["sha256"], [shard.name for shard in frame_shards(folder)]
+    if names != sorted(digests):
+        raise ValueError(f"{folder} has other shards than {SUMMARY} says; {_RUN_AGAIN}")
+    return [digests[name] for name in names]
+
+
 def read_batches(shard: Path, *, batch_size: int) -> Iterator[pa.RecordBatch]:
     """Rows of a shard, columns as in `SCHEMA`, without reading it whole."""
     batches = _open_shard(shard).iter_batches(batch_size)

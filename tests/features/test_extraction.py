@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from pipeline.base.files import write_json
 from pipeline.base.params import Frames, Runtime, load_params
 from pipeline.base.scratch import file_sha256
 from pipeline.encoders.encoder import Encoder, read_spec, save_encoder
@@ -19,7 +20,7 @@ from pipeline.features.extraction import extract_features
 from pipeline.features.frame_inputs import open_features, open_pixels
 from pipeline.features.schema import read_footer
 from pipeline.frames.sampling import sample_corpus
-from pipeline.frames.store import FrameStore
+from pipeline.frames.store import SUMMARY, FrameStore, read_summary
 from tests import toys
 from tests.drawn_videos import draw_video
 
@@ -109,6 +110,8 @@ def test_the_batch_size_changes_nothing_and_features_are_the_encoder_s(tmp_path:
 def test_a_killed_extraction_goes_on_after_the_last_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: Path) -> None:
     second = frames / "00001.parquet"
     second.write_bytes((frames / "00000.parquet").read_bytes())
+    summary = read_summary(frames)
+    write_json(frames / SUMMARY, summary | {"sha256": summary["sha256"] | {second.name: summary["sha256"]["00000.parquet"]}})
     real, calls = features._extract_shard, []
 
     def killed(items: list[Path], path: Path, **options: object) -> dict[str, object]:
@@ -125,6 +128,12 @@ def test_a_killed_extraction_goes_on_after_the_last_shard(tmp_path: Path, monkey
     extract(tmp_path, frames)
     assert calls == ["00000.parquet", "00001.parquet", "00001.parquet"]
     assert sorted(path.name for path in (tmp_path / "features").iterdir()) == ["00000.parquet", "00001.parquet"]
+
+
+def test_a_shard_that_the_summary_does_not_know_is_an_error(tmp_path: Path, frames: Path) -> None:
+    (frames / "00007.parquet").write_bytes((frames / "00000.parquet").read_bytes())
+    with pytest.raises(ValueError, match=r"has other shards than summary\.json says; run `dvc repro --force sample_frames`"):
+        extract(tmp_path, frames)
 
 
 def test_a_damaged_picture_is_told_with_its_place_and_what_to_do(tmp_path: Path, frames: Path) -> None:

@@ -5,6 +5,7 @@ the first is lost. No more tasks are handed over than the cluster can soon begin
 """
 
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 ADDRESS = "RAY_ADDRESS"
 RETRIES = 3  # after a worker or a node is lost; an error of the task itself is not tried again
+_ANSWER_SECONDS = 5.0
 _AHEAD = 2  # tasks in flight for each that can run
 
 
@@ -86,9 +88,19 @@ def _join(ray: Any, means: Means) -> None:
     settings: dict[str, Any] = {"runtime_env": {"env_vars": variables}, "logging_level": "warning"}
     if address is None:
         settings |= {"num_cpus": means.workers, "include_dashboard": False}
+    else:
+        _require_cluster(address)
+    ray.init(address=address or "local", **settings)
+
+
+def _require_cluster(address: str) -> None:
+    """Ray itself asks for a quarter of an hour, and then ends the process."""
+    host, _, port = address.rpartition(":")
+    if address == "auto" or "://" in address:  # found by Ray, or a client's, which this is not
+        raise RuntimeError(f"{ADDRESS}: {address!r} is no host:port; run the stage on a node of the cluster (docs/scale.md)")
     try:
-        ray.init(address=address or "local", **settings)
-    except ConnectionError as error:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+    except (OSError, ValueError) as error:
         raise RuntimeError(f"{ADDRESS}: no Ray cluster answers at {address}: {error}") from error
 
 
