@@ -22,6 +22,8 @@ _NEUTRAL = (
     "failures",
     "files",
     "hub",
+    "leases",
+    "owners",
     "params",
     "paths",
     "pins",

@@ -6,9 +6,11 @@ comes last. What is not as its mark says, or has an unreadable one, is made agai
 
 import json
 import stat
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver, get_context
 from pathlib import Path
@@ -17,10 +19,18 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline.base.files import replacing, write_json
+from pipeline.base.leases import Watch, claimed, owner_of
 from pipeline.base.processes import end_with_parent
 from pipeline.base.scratch import digests_of, file_sha256, files_of, fingerprint, read_kept
 
+_LOOK = 0.5  # seconds between two looks at what another process works on
+
 Work = Callable[[Sequence[Any], Path], dict[str, Any]]
+Run = Callable[[Sequence["Shard"]], None]
+
+
+class _DoneByOther(Exception):
+    """Another process has taken over a shard while this one was stopped, and was quicker."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +59,20 @@ def run_shards(
 
     Shards of an earlier run are compared with their marks, last of all, so that a run that is killed and resumed many times
     reads them once. One that has changed on the disk is told, and made again.
+
+    Processes of other hosts may work on the same shards in the same folder. A shard that one of them works on is left to it
+    until the others are done; then this process waits for it, or takes it over (`pipeline.base.leases`).
     """
     todo: list[Shard] = []
     kept: list[Shard] = []
     for shard in shards:
         (kept if _is_done(shard, folder) else todo).append(shard)
-    total = sum(len(shard.items) for shard in shards)
-    with tqdm(total=total, initial=sum(len(shard.items) for shard in kept), unit=unit, desc=title, disable=None) as bar:
-        _run_all(work, todo, bar, folder=folder, workers=workers, title=title, forked=forked)
-        if damaged := [shard for shard in kept if not _is_intact(shard, folder)]:
-            bar.update(-sum(len(shard.items) for shard in damaged))
-            _run_all(work, damaged, bar, folder=folder, workers=workers, title=title, forked=forked)
+    with tqdm(total=_items(shards), initial=_items(kept), unit=unit, desc=title, disable=None) as bar:
+
+        def run(part: Sequence[Shard]) -> None:
+            _run_all(work, part, bar, folder=folder, workers=workers, title=title, forked=forked)
+
+        _complete(run, todo, kept, bar, folder=folder, title=title)
     return [_summary(shard, folder) for shard in shards]
 
 
@@ -75,9 +88,14 @@ def kept_file(folder: Path, name: str, make: Callable[[Path], None]) -> Path:
         make(path)
         return {}
 
+    def run(part: Sequence[Shard]) -> None:
+        for shard in part:
+            _run_one(work, shard, folder)
+
     shard = Shard(name, [])
-    if not (_is_done(shard, folder) and _is_intact(shard, folder)):
-        _run_one(work, shard, folder)
+    todo, kept = ([], [shard]) if _is_done(shard, folder) else ([shard], [])
+    with tqdm(disable=True) as bar:
+        _complete(run, todo, kept, bar, folder=folder, title=name)
     return folder / name
 
 
@@ -111,12 +129,72 @@ def _run_all(work: Work, todo: Sequence[Shard], bar: Any, *, folder: Path, worke
                 bar.update(len(shard.items))
 
 
+def _complete(run: Run, todo: Sequence[Shard], kept: Sequence[Shard], bar: Any, *, folder: Path, title: str) -> None:
+    """Have `todo` done; then compare with their marks those that are `kept`, and those that others have done."""
+    kept = [*kept, *_share(run, todo, bar, folder=folder, title=title)]
+    while damaged := [shard for shard in kept if not _is_intact(shard, folder)]:
+        bar.update(-_items(damaged))
+        kept = _share(run, damaged, bar, folder=folder, title=title)
+
+
+def _share(run: Run, todo: Sequence[Shard], bar: Any, *, folder: Path, title: str) -> list[Shard]:
+    """Have all of `todo` done, by `run` and by whoever else works in `folder`; returns those that others have done."""
+    others: list[Shard] = []
+    if not todo:
+        return others
+    watch = Watch()
+    for lease in folder.glob(".*.lease"):
+        watch.is_free(lease)  # how long it does not change counts from here, before this process works on the rest
+    left, told = _run_free(run, todo, bar, folder), False
+    while left:
+        done, left = _parted(left, lambda shard: _mark(shard, folder).exists())
+        bar.update(_items(done))
+        others += done
+        free, left = _parted(left, lambda shard: watch.is_free(_lease(shard, folder)))
+        if free:
+            left += _run_free(run, free, bar, folder)
+        elif left:
+            if not told:
+                whom = owner_of(_lease(left[0], folder)) or "another process"
+                print(f"{title}: {whom} works on {left[0].name}; waiting for that and {len(left) - 1} more", flush=True)
+                told = True
+            time.sleep(_LOOK)
+    return others
+
+
+def _run_free(run: Run, todo: Sequence[Shard], bar: Any, folder: Path) -> list[Shard]:
+    """Run `todo`; those that others work on are returned, undone."""
+    run(todo)
+    undone = [shard for shard in todo if not _mark(shard, folder).exists()]
+    bar.update(-_items(undone))
+    return undone
+
+
+def _parted(shards: Sequence[Shard], test: Callable[[Shard], bool]) -> tuple[list[Shard], list[Shard]]:
+    """Those that pass the test, and the others."""
+    passed = [test(shard) for shard in shards]
+    return (
+        [shard for shard, ok in zip(shards, passed, strict=True) if ok],
+        [shard for shard, ok in zip(shards, passed, strict=True) if not ok],
+    )
+
+
 def _run_one(work: Work, shard: Shard, folder: Path) -> None:
-    with replacing(folder / shard.name) as temporary:
-        summary = work(shard.items, temporary)
-        files = {name: [path.stat().st_size, file_sha256(path)] for name, path in files_of(temporary)}
-    mark = json.loads(json.dumps({"summary": summary, "files": files}))  # as it will be read
-    write_json(_mark(shard, folder), mark | {"sha256": fingerprint(mark)})
+    """Make the shard, unless another process has done it or works on it. Then it has that process's mark, or none yet."""
+    with suppress(_DoneByOther), claimed(_lease(shard, folder)) as lease:
+        if lease is None or _is_done(shard, folder):
+            return
+        with replacing(folder / shard.name) as temporary:
+            summary = work(shard.items, temporary)
+            files = {name: [path.stat().st_size, file_sha256(path)] for name, path in files_of(temporary)}
+            if not lease.is_held() and _is_done(shard, folder):
+                raise _DoneByOther
+            inode = temporary.stat().st_ino
+        mark = json.loads(json.dumps({"summary": summary, "files": files}))  # as it will be read
+        write_json(_mark(shard, folder), mark | {"sha256": fingerprint(mark)})
+        # Two owners at once: who wrote the last mark after the other had renamed the last file sees that here.
+        if _inode(folder / shard.name) != inode and _is_done(shard, folder):
+            _is_intact(shard, folder)
 
 
 def _is_done(shard: Shard, folder: Path) -> bool:
@@ -141,7 +219,7 @@ def _is_intact(shard: Shard, folder: Path) -> bool:
 def _give_up(shard: Shard, folder: Path) -> None:
     """Remove the mark. The files go when the shard is made again."""
     print(f"warning: {folder / shard.name} is not as it was written; it is made again. Is the disk all right?", flush=True)
-    _mark(shard, folder).unlink()
+    _mark(shard, folder).unlink(missing_ok=True)
     for _, path in files_of(folder / shard.name):
         # It may be in DVC's cache, too, under the same inode. DVC trusts what is read-only and looks at everything else.
         path.chmod(path.stat().st_mode | stat.S_IWUSR)
@@ -185,3 +263,18 @@ def _explained(error: BaseException, title: str, unfinished: Sequence[Shard]) ->
 
 def _mark(shard: Shard, folder: Path) -> Path:
     return folder / f"{shard.name}.json"
+
+
+def _lease(shard: Shard, folder: Path) -> Path:
+    path = folder / shard.name
+    return path.with_name(f".{path.name}.lease")
+
+
+def _inode(path: Path) -> int | None:
+    with suppress(FileNotFoundError):
+        return path.stat().st_ino
+    return None
+
+
+def _items(shards: Sequence[Shard]) -> int:
+    return sum(len(shard.items) for shard in shards)
