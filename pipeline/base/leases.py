@@ -15,9 +15,9 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from functools import cache
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 
 from pipeline.base.owners import Owner, host, owner_in, this_process
 
@@ -39,12 +39,10 @@ class Lease:
         seen = _look(self._path)
         return seen is not None and seen[2] == self._content
 
-    def renew(self, ended: Event) -> None:
-        """Until `ended`: says that this process is there. Stops when another has taken over."""
-        while not ended.wait(HEARTBEAT):
-            with suppress(OSError):  # a server that does not answer for a moment; if it lasts, another host takes over
-                if not self.is_held():
-                    return
+    def renew(self) -> None:
+        """Say that this process is there."""
+        with suppress(OSError):  # a server that does not answer for a moment; if it lasts, another host takes over
+            if self.is_held():
                 os.utime(self._path)
 
     def release(self) -> None:
@@ -60,15 +58,33 @@ def claimed(path: Path) -> Iterator[Lease | None]:
     if lease is None:
         yield None
         return
-    ended = Event()
-    heart = Thread(target=lease.renew, args=(ended,), daemon=True)
-    heart.start()
+    held = _heart(os.getpid()).leases
+    held[id(lease)] = lease
     try:
         yield lease
     finally:
-        ended.set()
-        heart.join()
+        del held[id(lease)]
         lease.release()
+
+
+class _Heart:
+    """Renews all leases of this process. A thread for each would cost more than a small shard."""
+
+    def __init__(self) -> None:
+        self.leases: dict[int, Lease] = {}
+        Thread(target=self._beat, daemon=True).start()
+
+    def _beat(self) -> None:
+        while True:
+            time.sleep(HEARTBEAT)
+            for lease in list(self.leases.values()):
+                lease.renew()
+
+
+@cache
+def _heart(pid: int) -> _Heart:
+    """The heart of this process, whose id is `pid`: a process that was forked has no threads of the other's."""
+    return _Heart()
 
 
 class Watch:
@@ -120,7 +136,7 @@ def is_left_temporary(path: Path) -> bool:
 
 
 def _take(path: Path) -> Lease | None:
-    content = json.dumps(asdict(this_process()) | {"token": secrets.token_hex(8)}).encode()
+    content = json.dumps(vars(this_process()) | {"token": secrets.token_hex(8)}).encode()
     while True:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
