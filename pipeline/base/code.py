@@ -30,6 +30,8 @@ _NEUTRAL = (
     "resumable",
     "row_names",
     "scratch",
+    "shared_disk",
+    "sharing",
     "slips",
     "text_files",
     "tracking",

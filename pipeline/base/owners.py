@@ -34,10 +34,13 @@ class Owner:
         if self.host != host():
             return False
         try:
-            started = psutil.Process(self.pid).create_time()
+            process = psutil.Process(self.pid)
+            started, status = process.create_time(), process.status()
         except psutil.NoSuchProcess:
             return True
-        return self.started is not None and abs(started - self.started) > _ANOTHER_START
+        except psutil.AccessDenied:
+            return False
+        return status == psutil.STATUS_ZOMBIE or (self.started is not None and abs(started - self.started) > _ANOTHER_START)
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}" + (f" ({self.command})" if self.command else "")

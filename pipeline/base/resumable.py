@@ -6,7 +6,6 @@ comes last. What is not as its mark says, or has an unreadable one, is made agai
 
 import json
 import stat
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -19,11 +18,10 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline.base.files import replacing, write_json
-from pipeline.base.leases import Watch, claimed, owner_of
+from pipeline.base.leases import claimed
 from pipeline.base.processes import end_with_parent
 from pipeline.base.scratch import digests_of, file_sha256, files_of, fingerprint, read_kept
-
-_LOOK = 0.5  # seconds between two looks at what another process works on
+from pipeline.base.sharing import share
 
 Work = Callable[[Sequence[Any], Path], dict[str, Any]]
 Run = Callable[[Sequence["Shard"]], None]
@@ -138,44 +136,15 @@ def _complete(run: Run, todo: Sequence[Shard], kept: Sequence[Shard], bar: Any, 
 
 
 def _share(run: Run, todo: Sequence[Shard], bar: Any, *, folder: Path, title: str) -> list[Shard]:
-    """Have all of `todo` done, by `run` and by whoever else works in `folder`; returns those that others have done."""
-    others: list[Shard] = []
     if not todo:
-        return others
-    watch = Watch()
-    for lease in folder.glob(".*.lease"):
-        watch.is_free(lease)  # how long it does not change counts from here, before this process works on the rest
-    left, told = _run_free(run, todo, bar, folder), False
-    while left:
-        done, left = _parted(left, lambda shard: _mark(shard, folder).exists())
-        bar.update(_items(done))
-        others += done
-        free, left = _parted(left, lambda shard: watch.is_free(_lease(shard, folder)))
-        if free:
-            left += _run_free(run, free, bar, folder)
-        elif left:
-            if not told:
-                whom = owner_of(_lease(left[0], folder)) or "another process"
-                print(f"{title}: {whom} works on {left[0].name}; waiting for that and {len(left) - 1} more", flush=True)
-                told = True
-            time.sleep(_LOOK)
-    return others
-
-
-def _run_free(run: Run, todo: Sequence[Shard], bar: Any, folder: Path) -> list[Shard]:
-    """Run `todo`; those that others work on are returned, undone."""
-    run(todo)
-    undone = [shard for shard in todo if not _mark(shard, folder).exists()]
-    bar.update(-_items(undone))
-    return undone
-
-
-def _parted(shards: Sequence[Shard], test: Callable[[Shard], bool]) -> tuple[list[Shard], list[Shard]]:
-    """Those that pass the test, and the others."""
-    passed = [test(shard) for shard in shards]
-    return (
-        [shard for shard, ok in zip(shards, passed, strict=True) if ok],
-        [shard for shard, ok in zip(shards, passed, strict=True) if not ok],
+        return []
+    return share(
+        run,
+        todo,
+        is_done=lambda shard: _mark(shard, folder).exists(),
+        lease=lambda shard: _lease(shard, folder),
+        progress=lambda some, sign: bar.update(sign * _items(some)),
+        title=title,
     )
 
 

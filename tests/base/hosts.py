@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from pipeline.base import leases, resumable, scratch
+from pipeline.base import leases, scratch, sharing
 from pipeline.base.resumable import Shard, run_shards
 from pipeline.base.scratch import publish, scratch_folder
 
@@ -45,7 +45,7 @@ def exit_code(process: BaseProcess, *, seconds: float = 30.0) -> int:
 
 
 def hurry() -> None:
-    leases.HEARTBEAT, leases.STALE, resumable._LOOK = STALE / 10, STALE, STALE / 20
+    leases.HEARTBEAT, leases.STALE, sharing.LOOK = STALE / 10, STALE, STALE / 20
 
 
 def made(root: Path) -> list[str]:

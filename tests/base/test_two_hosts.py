@@ -181,5 +181,5 @@ def hurry_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """`hurry`, until the end of the test."""
     for name in ("HEARTBEAT", "STALE"):
         monkeypatch.setattr(f"pipeline.base.leases.{name}", STALE)
-    monkeypatch.setattr(resumable, "_LOOK", STALE)
+    monkeypatch.setattr("pipeline.base.sharing.LOOK", STALE)
     hurry()
