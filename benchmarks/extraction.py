@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pipeline.base.files import write_json
-from pipeline.frames.sampling import VIDEOS_PER_SHARD
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from pipeline.encoders.encoder import Encoder
 
 ENCODERS = ("clip_vit_b32", "resnet152")
-FRAMES = 50
+FRAMES, VIDEOS_PER_SHARD = 50, 16
 
 
 def main() -> None:

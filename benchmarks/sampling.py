@@ -24,11 +24,11 @@ from tqdm import tqdm
 
 from pipeline.base.files import replacing
 from pipeline.frames.decoding import sample_positions, sample_video
-from pipeline.frames.sampling import COMPARED_FRAMES, COMPARED_VIDEOS, VIDEOS_PER_SHARD
+from pipeline.frames.sampling import COMPARED_FRAMES, COMPARED_VIDEOS
 
 FOLDER = Path(".scratch/bench")
 WIDTH, HEIGHT, RATE, SECONDS = 640, 360, 25, 300
-COUNT = 50
+COUNT, VIDEOS_PER_SHARD = 50, 16
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from pipeline.base.params import load_params, read_yaml
 from pipeline.base.paths import PIPELINE
 from pipeline.base.row_names import check_row_settings
 from pipeline.base.scratch import scratch_root
+from pipeline.base.shared_disk import try_disk
 from stages import run
 
 CHECKED = Path("data/checked.txt")
@@ -23,6 +24,7 @@ def main() -> None:
     for warning in check_row_settings(params):
         print(f"warning: {warning}")
     print(require_disk(params, read_yaml(PIPELINE), folder=scratch_root().parent))
+    print(try_disk(scratch_root()))
     # The same bytes whatever was checked, so that nothing else runs again because of it.
     write_text(CHECKED, "The parameters were checked before the first stage.\n")
 

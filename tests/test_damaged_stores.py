@@ -72,7 +72,12 @@ def make_frames(folder: Path) -> Callable[[], Any]:
 
     video = str(draw_video(folder.parent / "a.mp4", frames=8))
     corpus = pd.DataFrame({"video_id": ["a"], "split": "train", "video_path": [video], "status": "ok"})
-    sample_corpus(corpus, folder, settings=Frames(count=4, short_side=48, jpeg_quality=92, max_failed_share=0.5), workers=1)
+    sample_corpus(
+        corpus,
+        folder,
+        settings=Frames(count=4, short_side=48, jpeg_quality=92, videos_per_shard=16, max_failed_share=0.5),
+        workers=1,
+    )
     return lambda: FrameStore(folder).images("a")
 
 

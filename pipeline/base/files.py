@@ -6,14 +6,15 @@ import os
 import re
 import secrets
 import shutil
-import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pipeline.base.owners import host
 from pipeline.base.text_files import parse_json, parse_object, read_text, text_lines
 
+_A_FOLDER_IS_THERE = (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
 _FULL = 1 << 24  # bytes: with less left, the disk is what made a writer fail
 
 # A list of numbers, an element a line, as `json.dumps` indents it. Text never holds a raw line break, so none is changed.
@@ -39,9 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
             if shutil.disk_usage(path.parent).free < _FULL:
                 raise OSError(errno.ENOSPC, "the disk is full; make room and run this again", str(path)) from error
             raise
-        if path.is_dir():  # no rename replaces one
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+        _rename(temporary, path)
         _make_durable_folder(path.parent)
     finally:
         if temporary.is_dir():
@@ -52,7 +51,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def temporary_beside(path: Path) -> Path:
     """A hidden name in the folder of `path` that no other process takes."""
-    owner = f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(4)}"
+    owner = f"{host()}-{os.getpid()}-{secrets.token_hex(4)}"
     return path.with_name(f".{path.stem[:64]}.{owner}.tmp{path.suffix}")
 
 
@@ -125,6 +124,23 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _on_one_line(found: re.Match[str]) -> str:
     return f"[{', '.join(found[1].replace(',', ' ').split())}]"
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    """No rename replaces a folder, so one that is there loses its name first; another host may put one there meanwhile."""
+    while True:
+        if path.is_dir():
+            outdated = temporary_beside(path)
+            with suppress(FileNotFoundError):
+                path.rename(outdated)
+                shutil.rmtree(outdated)
+        try:
+            os.replace(temporary, path)
+        except OSError as error:
+            if error.errno not in _A_FOLDER_IS_THERE:
+                raise
+        else:
+            return
 
 
 def _make_durable(path: Path) -> None:

@@ -49,6 +49,7 @@ class Frames(Block):
     count: Positive
     short_side: Positive
     jpeg_quality: Annotated[int, Field(ge=1, le=100)]
+    videos_per_shard: Positive
     max_failed_share: Share
 
 

@@ -1,12 +1,14 @@
 """A map over shards that can be killed anywhere and goes on from there.
 
-Each shard is written under a temporary name and renamed; its mark, a small JSON with the size and sha256 of what was written,
-comes last. What is not as its mark says, or has an unreadable one, is made again.
+Each shard is written under a temporary name and renamed; its mark, a small JSON with the size and sha256 of what was written, and
+the seconds it took, comes last. What is not as its mark says, or has an unreadable one, is made again.
 """
 
 import json
 import stat
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import forkserver
@@ -18,9 +20,16 @@ from tqdm import tqdm
 from pipeline.base.engines.engine import Engine, Means, WorkerDiedError
 from pipeline.base.engines.local import Local
 from pipeline.base.files import replacing, write_json
+from pipeline.base.leases import claimed
 from pipeline.base.scratch import digests_of, file_sha256, files_of, fingerprint, read_kept
+from pipeline.base.sharing import share
 
 Work = Callable[[Sequence[Any], Path], dict[str, Any]]
+Run = Callable[[Sequence["Shard"]], None]
+
+
+class _DoneByOther(Exception):
+    """Another process has taken over a shard while this one was stopped, and was quicker."""
 
 
 @dataclass(frozen=True)
@@ -58,20 +67,22 @@ def run_shards(
 
     Shards of an earlier run are compared with their marks, last of all, so that a run that is killed and resumed many times
     reads them once. One that has changed on the disk is told, and made again.
+
+    Processes of other hosts may work on the same shards in the same folder. A shard that one of them works on is left to it
+    until the others are done; then this process waits for it, or takes it over (`pipeline.base.leases`).
     """
     todo: list[Shard] = []
     kept: list[Shard] = []
     for shard in shards:
         (kept if _is_done(shard, folder) else todo).append(shard)
-    hand_over = partial(
-        _run_all, work, engine=engine or Local(forked=forked), means=Means(workers, gpus), folder=folder, title=title
-    )
-    total = sum(len(shard.items) for shard in shards)
-    with tqdm(total=total, initial=sum(len(shard.items) for shard in kept), unit=unit, desc=title, disable=None) as bar:
-        hand_over(todo, bar)
-        if damaged := [shard for shard in kept if not _is_intact(shard, folder)]:
-            bar.update(-sum(len(shard.items) for shard in damaged))
-            hand_over(damaged, bar)
+    with tqdm(total=_items(shards), initial=_items(kept), unit=unit, desc=title, disable=None) as bar:
+
+        def run(part: Sequence[Shard]) -> None:
+            _run_all(
+                work, part, bar, engine=engine or Local(forked=forked), means=Means(workers, gpus), folder=folder, title=title
+            )
+
+        _complete(run, todo, kept, bar, folder=folder, title=title)
     return [_summary(shard, folder) for shard in shards]
 
 
@@ -85,6 +96,11 @@ def shard_digests(shards: Sequence[Shard], folder: Path) -> dict[str, str]:
     return {shard.name: _known(shard, folder)["files"][""][1] for shard in shards}
 
 
+def shard_seconds(shards: Sequence[Shard], folder: Path) -> float:
+    """How long the shards took, one after another, wherever and whenever they were made."""
+    return float(sum(_known(shard, folder)["seconds"] for shard in shards))
+
+
 def kept_file(folder: Path, name: str, make: Callable[[Path], None]) -> Path:
     """The file `name` of the scratch folder `folder`: as an earlier run left it, or else written by `make`."""
 
@@ -92,9 +108,14 @@ def kept_file(folder: Path, name: str, make: Callable[[Path], None]) -> Path:
         make(path)
         return {}
 
+    def run(part: Sequence[Shard]) -> None:
+        for shard in part:
+            _run_one(work, shard, folder=folder)
+
     shard = Shard(name, [])
-    if not (_is_done(shard, folder) and _is_intact(shard, folder)):
-        _run_one(work, shard, folder=folder)
+    todo, kept = ([], [shard]) if _is_done(shard, folder) else ([shard], [])
+    with tqdm(disable=True) as bar:
+        _complete(run, todo, kept, bar, folder=folder, title=name)
     return folder / name
 
 
@@ -117,12 +138,45 @@ def _run_all(work: Work, todo: Sequence[Shard], bar: Any, *, engine: Engine, mea
         raise _explained(error, title) from error.__cause__
 
 
+def _complete(run: Run, todo: Sequence[Shard], kept: Sequence[Shard], bar: Any, *, folder: Path, title: str) -> None:
+    """Have `todo` done; then compare with their marks those that are `kept`, and those that others have done."""
+    kept = [*kept, *_share(run, todo, bar, folder=folder, title=title)]
+    while damaged := [shard for shard in kept if not _is_intact(shard, folder)]:
+        bar.update(-_items(damaged))
+        kept = _share(run, damaged, bar, folder=folder, title=title)
+
+
+def _share(run: Run, todo: Sequence[Shard], bar: Any, *, folder: Path, title: str) -> list[Shard]:
+    if not todo:
+        return []
+    return share(
+        run,
+        todo,
+        is_done=lambda shard: _mark(shard, folder).exists(),
+        lease=lambda shard: _lease(shard, folder),
+        progress=lambda some, sign: bar.update(sign * _items(some)),
+        title=title,
+    )
+
+
 def _run_one(work: Work, shard: Shard, *, folder: Path) -> None:
-    with replacing(folder / shard.name) as temporary:
-        summary = work(shard.items, temporary)
-        files = {name: [path.stat().st_size, file_sha256(path)] for name, path in files_of(temporary)}
-    mark = json.loads(json.dumps({"summary": summary, "files": files}))  # as it will be read
-    write_json(_mark(shard, folder), mark | {"sha256": fingerprint(mark)})
+    """Make the shard, unless another process has done it or works on it. Then it has that process's mark, or none yet."""
+    with suppress(_DoneByOther), claimed(_lease(shard, folder)) as lease:
+        if lease is None or _is_done(shard, folder):
+            return
+        with replacing(folder / shard.name) as temporary:
+            began = time.perf_counter()
+            summary = work(shard.items, temporary)
+            seconds = round(time.perf_counter() - began, 3)
+            files = {name: [path.stat().st_size, file_sha256(path)] for name, path in files_of(temporary)}
+            if not lease.is_held() and _is_done(shard, folder):
+                raise _DoneByOther
+            inode = temporary.stat().st_ino
+        mark = json.loads(json.dumps({"summary": summary, "files": files, "seconds": seconds}))  # as it will be read
+        write_json(_mark(shard, folder), mark | {"sha256": fingerprint(mark)})
+        # Two owners at once: who wrote the last mark after the other had renamed the last file sees that here.
+        if _inode(folder / shard.name) != inode and _is_done(shard, folder):
+            _is_intact(shard, folder)
 
 
 def _is_done(shard: Shard, folder: Path) -> bool:
@@ -147,7 +201,7 @@ def _is_intact(shard: Shard, folder: Path) -> bool:
 def _give_up(shard: Shard, folder: Path) -> None:
     """Remove the mark. The files go when the shard is made again."""
     print(f"warning: {folder / shard.name} is not as it was written; it is made again. Is the disk all right?", flush=True)
-    _mark(shard, folder).unlink()
+    _mark(shard, folder).unlink(missing_ok=True)
     for _, path in files_of(folder / shard.name):
         # It may be in DVC's cache, too, under the same inode. DVC trusts what is read-only and looks at everything else.
         path.chmod(path.stat().st_mode | stat.S_IWUSR)
@@ -169,7 +223,7 @@ def _known(shard: Shard, folder: Path) -> dict[str, Any]:
 def _read_mark(shard: Shard, folder: Path) -> dict[str, Any] | None:
     """The mark, or, with a warning, None where it is not as it was written: it has a digest of its own."""
     path = _mark(shard, folder)
-    mark: dict[str, Any] | None = read_kept(path, {"summary": dict, "files": dict, "sha256": str})
+    mark: dict[str, Any] | None = read_kept(path, {"summary": dict, "files": dict, "seconds": float, "sha256": str})
     if mark is not None and mark.pop("sha256") != fingerprint(mark):
         print(f"warning: {path} is not as it was written; {shard.name} is made again. Is the disk all right?", flush=True)
         return None
@@ -188,3 +242,18 @@ def _explained(error: WorkerDiedError, title: str) -> WorkerDiedError:
 
 def _mark(shard: Shard, folder: Path) -> Path:
     return folder / f"{shard.name}.json"
+
+
+def _lease(shard: Shard, folder: Path) -> Path:
+    path = folder / shard.name
+    return path.with_name(f".{path.name}.lease")
+
+
+def _inode(path: Path) -> int | None:
+    with suppress(FileNotFoundError):
+        return path.stat().st_ino
+    return None
+
+
+def _items(shards: Sequence[Shard]) -> int:
+    return sum(len(shard.items) for shard in shards)

@@ -9,20 +9,24 @@ import glob
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from pipeline.base.files import read_json, replacing, write_json
+from pipeline.base.files import read_json, replacing, temporary_beside
+from pipeline.base.leases import claimed, is_left, is_left_temporary, owner_of
+from pipeline.base.owners import Owner
 from pipeline.base.paths import RAW
 
+_HELD = ".held"  # of the lease of a process that holds a scratch folder
 _KEPT = ".kept"  # lies in a scratch folder that the project itself has finished
 _ABANDONED_SECONDS = 14 * 24 * 3600
 _UNFINISHED = ".unfinished"  # lies in a scratch folder until the block that works there has ended well
@@ -80,13 +84,19 @@ def scratch_root() -> Path:
 
 @contextmanager
 def scratch_folder(stage: str, key: str) -> Iterator[Path]:
-    """The folder where `stage` collects unfinished work under fingerprint `key`, held by one process at a time."""
+    """The folder where `stage` collects unfinished work under fingerprint `key`.
+
+    Of the processes of one host, one holds it at a time, and on several hosts if locks of the file system reach that far. Where
+    they do not, several hold it at once, and share the shards of `run_shards` by leases.
+    """
     folder = scratch_root() / stage / key
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _held(folder):
         folder.mkdir(exist_ok=True)
-        for stale in folder.glob(".*.tmp*"):  # of a process that was killed: nobody else works here
-            _remove(stale)
+        _remove_left(folder, ".*.tmp*")
+        for lease in folder.glob(".*.lease"):
+            if is_left(lease):
+                lease.unlink(missing_ok=True)
         (folder / _UNFINISHED).touch()
         yield folder
         (folder / _UNFINISHED).unlink(missing_ok=True)
@@ -121,8 +131,7 @@ def link_files(folder: Path, names: Sequence[str], out: Path) -> None:
     They are hard-linked, or copied where the file system cannot do that, into a temporary folder that is renamed, so a kill in
     between loses nothing.
     """
-    for stale in out.parent.glob(f".{glob.escape(out.stem[:64])}.*.tmp{out.suffix}"):
-        _remove(stale)
+    _remove_left(out.parent, f".{glob.escape(out.stem[:64])}.*.tmp{out.suffix}")
     with replacing(out) as temporary:
         temporary.mkdir()
         for name in names:
@@ -133,13 +142,19 @@ def link_files(folder: Path, names: Sequence[str], out: Path) -> None:
 
 
 def link_or_copy(source: Path | str, target: Path | str) -> None:
-    """A hard link, or a copy where there can be none."""
+    """A hard link, or a copy where there can be none; the first one says so."""
     try:
         os.link(source, target)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
+        _say_copied(str(Path(target).parent.parent), error.strerror)
         shutil.copyfile(source, target)
+
+
+@cache
+def _say_copied(where: str, reason: str) -> None:
+    print(f"{where}: no hard links here ({reason}), so files are copied, and take their disk twice", flush=True)
 
 
 def keep_only(folder: Path) -> None:
@@ -157,7 +172,8 @@ def keep_only(folder: Path) -> None:
     for other in folder.parent.iterdir():
         if other.is_dir() and other != folder and _may_go(other):
             with suppress(Timeout), FileLock(_lock(other), timeout=0):
-                discard(other)
+                if not _held_by(other):
+                    discard(other)
 
 
 def _may_go(folder: Path) -> bool:
@@ -167,11 +183,10 @@ def _may_go(folder: Path) -> bool:
 
 def discard(folder: Path) -> None:
     """Remove a folder of `scratch_folder`. It loses its name first: killed half-way, no mark is left without its shard."""
-    trash = folder.with_name(f".{folder.name}.trash")
-    shutil.rmtree(trash, ignore_errors=True)
-    with suppress(FileNotFoundError):
-        os.replace(folder, trash)
-    shutil.rmtree(trash, ignore_errors=True)
+    with suppress(FileNotFoundError):  # another host was quicker
+        os.replace(folder, folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.trash"))
+    for trash in folder.parent.glob(f".{glob.escape(folder.name)}.*trash"):
+        shutil.rmtree(trash, ignore_errors=True)
 
 
 def _lock(folder: Path) -> Path:
@@ -180,25 +195,41 @@ def _lock(folder: Path) -> Path:
 
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; who has to wait is told for whom."""
-    lock, owner = FileLock(_lock(folder)), folder.with_name(f"{folder.name}.owner")
+    """Hold the folder's lock, and a lease beside the folder that tells other hosts; who has to wait is told for whom."""
+    lock = FileLock(_lock(folder))
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        told = read_kept(owner, {"pid": int, "host": str, "command": str})
-        whom = f"process {told['pid']} on {told['host']} ({told['command']})" if told else "another process"
+        whom = next(iter(_held_by(folder)), "another process")
         print(f"{folder.parent.name}: {whom} works on the same; waiting until it has ended", file=sys.stderr, flush=True)
         lock.acquire()
     try:
-        write_json(owner, {"pid": os.getpid(), "host": socket.gethostname(), "command": " ".join(sys.argv)})
-        yield
+        holders = _held_by(folder)
+        for whom in holders:
+            print(f"{folder.parent.name}: {whom} works on the same; the work is shared", file=sys.stderr, flush=True)
+        with claimed(temporary_beside(folder).with_suffix(_HELD)):
+            yield
     finally:
-        owner.unlink(missing_ok=True)
         lock.release()
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+def _held_by(folder: Path) -> list[Owner | None]:
+    """Who holds the folder by a lease; those that have ended lose theirs."""
+    holders = []
+    for lease in folder.parent.glob(f".{glob.escape(folder.name)}.*{_HELD}"):
+        if is_left(lease):
+            lease.unlink(missing_ok=True)
+        else:
+            holders.append(owner_of(lease))
+    return holders
+
+
+def _remove_left(folder: Path, pattern: str) -> None:
+    """Remove temporary files of processes that were killed, and none of others."""
+    for path in folder.glob(pattern):
+        if not is_left_temporary(path):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

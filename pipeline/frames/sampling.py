@@ -19,7 +19,7 @@ from pipeline.base.engines.engine import Engine, WorkerDiedError
 from pipeline.base.files import write_json
 from pipeline.base.items import ItemErrors
 from pipeline.base.params import Frames
-from pipeline.base.resumable import run_shards, shard_digests, split_into_shards
+from pipeline.base.resumable import run_shards, shard_digests, shard_seconds, split_into_shards
 from pipeline.base.scratch import file_identity, fingerprint, publish, scratch_folder
 from pipeline.frames.decoding import SampledVideo, sample_positions, sample_video
 from pipeline.frames.opening import VideoError
@@ -28,7 +28,6 @@ from pipeline.frames.store import SCHEMA, SUMMARY, FrameStore, jpeg_bytes
 if TYPE_CHECKING:
     import pandas as pd  # worker processes import this module and need no pandas
 
-VIDEOS_PER_SHARD = 16
 # How much is decoded both ways: the start of the first video of each kind in a shard, and the whole of one video in so many.
 COMPARED_FRAMES = 1000
 COMPARED_VIDEOS = 64
@@ -53,10 +52,10 @@ def sample_corpus(
         decoder,
         PIL.__version__,
         code_digest("pipeline.frames.sampling"),
-        VIDEOS_PER_SHARD,
+        settings.videos_per_shard,
         [[*row.values(), *file_identity(Path(row["video_path"]))] for row in rows],
     )
-    shards = split_into_shards(rows, size=VIDEOS_PER_SHARD)
+    shards = split_into_shards(rows, size=settings.videos_per_shard)
     with scratch_folder("sample_frames", key) as folder:
         for stale in folder.glob(".*.current"):
             stale.unlink()
@@ -85,6 +84,7 @@ def sample_corpus(
             "sha256": shard_digests(shards, folder),
         }
         assert summary["asked"] == summary["ok"] + summary["failed"], "every video asked for is either ok or failed"
+        print(f"sample_frames: {shard_seconds(shards, folder):.0f} s of work, one shard after another", flush=True)
         write_json(folder / SUMMARY, summary)
         publish(folder, [*(shard.name for shard in shards), SUMMARY], out)
     return summary

@@ -4,7 +4,6 @@ A few files are drawn and every annotated video is one of them under a name of i
 drawing does not. Texts differ from video to video; their steps and summaries are about as long as YouCook2's.
 """
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from typing import Any
 from pipeline.base.code import code_digest
 from pipeline.base.files import write_json, write_json_lines, write_text
 from pipeline.base.resumable import run_shards, split_into_shards
-from pipeline.base.scratch import fingerprint
+from pipeline.base.scratch import fingerprint, link_or_copy
 from pipeline.corpus.kitchen import FIRST_RECIPE_TYPE
 from pipeline.corpus.youcook2 import ANNOTATIONS, held_out_split
 from pipeline.kitchen.grammar import DISHES, Recipe, draw_recipes, step_sentences, summarise
@@ -65,7 +64,7 @@ def write_inputs(handful: Handful, files: Sequence[Path], folder: Path) -> None:
     (folder / "videos").mkdir(parents=True)
     for number, ((video_id, subset), told) in enumerate(zip(names.items(), recipes, strict=True)):
         place = number % len(files)
-        os.link(files[place], folder / "videos" / f"{video_id}.mp4")
+        link_or_copy(files[place], folder / "videos" / f"{video_id}.mp4")
         database[video_id] = {
             "duration": float(handful.lengths[place]),
             "subset": subset,

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 LIST_ALL = {
     "pipeline/base/disk.py": "counts bytes, hidden ones too",
     "pipeline/base/files.py": "is where `listed` is",
+    "pipeline/base/leases.py": "looks for the newest file of one that was left behind",
     "pipeline/base/scratch.py": "does the same, and looks for what was left behind",
     "pipeline/rehearsal/watched.py": "counts bytes while they are written",
 }

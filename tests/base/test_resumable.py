@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from pipeline.base.engines.engine import WorkerDiedError
 from pipeline.base.files import temporary_beside
-from pipeline.base.resumable import Shard, run_shards
+from pipeline.base.resumable import Shard, run_shards, shard_seconds
 from pipeline.base.scratch import discard, publish, scratch_folder
 
 
@@ -120,3 +120,19 @@ def test_a_process_that_dies_is_told_with_what_it_worked_on(root: Path) -> None:
         scratch_folder("s", "k") as folder,
     ):
         run_shards(die, [Shard("0", [0]), Shard("1", [1])], folder=folder, workers=2, unit="video", title="draw")
+
+
+def test_a_mark_says_how_long_its_shard_took_also_after_another_run(root: Path) -> None:
+    def work(items: Sequence[Any], path: Path) -> dict[str, Any]:
+        time.sleep(items[0])
+        path.touch()
+        return {}
+
+    shards = [Shard("0", [0.2]), Shard("1", [0.1])]
+    with scratch_folder("work", "key") as folder:
+        for _ in range(2):
+            began = time.monotonic()
+            run_shards(work, shards, folder=folder, workers=1, unit="item", title="work")
+            took = time.monotonic() - began
+            assert 0.3 <= shard_seconds(shards, folder) < 3
+    assert took < 0.2, "the second run made nothing"

@@ -30,7 +30,7 @@ from tests.drawn_videos import draw_sound, draw_video
 
 REAL = Path("../shared/data/videos").resolve()
 ROOT = Path(__file__).parents[2]
-SETTINGS = Frames(count=6, short_side=48, jpeg_quality=92, max_failed_share=0.5)
+SETTINGS = Frames(count=6, short_side=48, jpeg_quality=92, videos_per_shard=16, max_failed_share=0.5)
 
 
 def make_corpus(paths: dict[str, Path]) -> pd.DataFrame:
@@ -66,6 +66,17 @@ def corpus(tmp_path: Path) -> pd.DataFrame:
 
 def contents(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def test_the_size_of_a_shard_changes_files_and_no_frame(corpus: pd.DataFrame, tmp_path: Path) -> None:
+    for size in (1, 2):
+        settings = SETTINGS.model_copy(update={"videos_per_shard": size})
+        sample_corpus(corpus, tmp_path / f"by{size}", settings=settings, workers=1)
+    one, two = FrameStore(tmp_path / "by1"), FrameStore(tmp_path / "by2")
+    assert (len(one.shards()), len(two.shards())) == (5, 3)
+    assert one.video_ids == two.video_ids == ["long", "short"]
+    for video_id in one.video_ids:
+        assert [image.tobytes() for image in one.images(video_id)] == [image.tobytes() for image in two.images(video_id)]
 
 
 def test_a_corpus_becomes_frames_and_reasons(corpus: pd.DataFrame, tmp_path: Path, scratch: Path) -> None:
@@ -239,7 +250,7 @@ def test_every_real_file_ends_as_frames_or_with_its_reason(tmp_path: Path) -> No
     table.write_text("video_id,file\n" + "".join(f"{name.replace('.', '_')},{name}\n" for name in names))
     dataset = FolderDataset(name="folder", table=str(table), videos=str(REAL), entities="", max_failed_share=0.5)
     write_corpus(read_videos(dataset), tmp_path / "corpus.parquet")
-    settings = Frames(count=50, short_side=64, jpeg_quality=92, max_failed_share=0.5)
+    settings = Frames(count=50, short_side=64, jpeg_quality=92, videos_per_shard=16, max_failed_share=0.5)
     summary = sample_corpus(read_corpus(tmp_path / "corpus.parquet"), tmp_path / "frames", settings=settings, workers=2)
     frames = {video["video_id"]: (video["frames"], video["source_frames"]) for video in summary["videos"]}
     assert frames == {
