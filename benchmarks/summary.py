@@ -24,7 +24,7 @@ from benchmarks.random_row import random_row
 from benchmarks.sampling import HEIGHT, SECONDS, WIDTH, long_video, seek_per_frame
 from pipeline.base.device import mixed_precision
 from pipeline.base.params import Params, load_params
-from pipeline.corpus.table import Video
+from pipeline.corpus.table import Video, with_texts
 from pipeline.features.frame_inputs import FrameInputs
 from pipeline.inference.files import KNOWN, Source, as_corpus
 from pipeline.inference.summarise import summarise_video
@@ -129,7 +129,7 @@ def as_released(trained: TrainedRow, video: Path, source: Source) -> Mapping[str
     marks.append(time.perf_counter())
     seen = FrameInputs(values, {"video": 0}, {"video": len(values)}, max_frames=trained.study.frames.count, footer={})
     text, reads = trained.study.text, trained.row.source(trained.study)
-    examples = read_examples(as_corpus(source.video), "test", text=text, source=reads, tokenizer=trained.tokenizer)
+    examples = read_examples([with_texts(as_corpus(source.video), source=reads)], text=text, tokenizer=trained.tokenizer)
     summarise(
         trained.system, examples, seen, tokenizer=trained.tokenizer, settings=trained.study.generate,
         device=trained.device, batch_size=1, progress=False,

@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--against", default=BEFORE, help="a commit to compare with")
     parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
-    videos = int((read_corpus(CORPUS)["split"] == "train").sum())
+    videos = int((read_corpus(CORPUS, ("split",))["split"] == "train").sum())
     with tempfile.TemporaryDirectory() as folder:
         now, before = Path(folder) / "now", Path(folder) / "before"
         try:

@@ -149,7 +149,8 @@ def logits(system: Summarizer, batch: Batch) -> torch.Tensor:
 def examples(count: int, *, seed: int = 0) -> Examples:
     """Videos `v0`, `v1`, ... whose target repeats the source."""
     generator = np.random.default_rng(seed)
-    sources = [[0, *generator.integers(5, VOCABULARY, generator.integers(3, 8)).tolist(), 2] for _ in range(count)]
+    words = [generator.integers(5, VOCABULARY, generator.integers(3, 8)) for _ in range(count)]
+    sources = [np.array([0, *each, 2], dtype=np.int32) for each in words]
     return Examples(
         video_ids=[f"v{number}" for number in range(count)],
         sources=sources,

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.base.files import readable, replacing
@@ -38,6 +39,7 @@ SCHEMA = pa.schema(
 )
 HUMAN, SUBTITLES, DRAWN = "human", "subtitles", "drawn"  # where a transcript comes from; or `asr:<model>`
 LONGEST_TEXT = 16 << 20  # characters of a text, bytes of its file: thousands of hours of speech
+_TEXTS = ("steps", "transcript", "transcript_named", "summary")
 _BATCH = 10_000  # rows of a row group: what is in memory twice while the table is written
 _SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
 _SHOWN = reprlib.Repr()
@@ -131,34 +133,42 @@ def read_corpus(path: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -> pd.
     return frame
 
 
-def read_batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """The corpus part by part, without ever holding it whole."""
-    batches = _open(path).iter_batches(_BATCH, columns=list(columns))
+def read_batches(path: Path, columns: Sequence[str], *, split: str | None = None) -> Iterator[pa.RecordBatch]:
+    """The corpus part by part, without ever holding it whole; of one `split`, what is read is little more than its own rows."""
+    file = _open(path)
+    groups = [number for number in range(file.num_row_groups) if split is None or _may_hold(file, number, split)]
+    batches = file.iter_batches(
+        _BATCH, row_groups=groups, columns=list(columns if split is None else {"split": 0, **dict.fromkeys(columns)})
+    )
     while True:
         with readable(path, stage=_stage(path)):
             batch = next(batches, None)
         if batch is None:
             return
-        yield batch
+        yield batch if split is None else batch.filter(pc.equal(batch.column("split"), split)).select(list(columns))
 
 
-def usable_videos(frame: pd.DataFrame, split: str, *, source: str) -> pd.DataFrame:
-    """Rows of `split` with status ok, a source text and a summary; the text is in the added column `source`.
+def usable_parts(path: Path, split: str, *, source: str) -> Iterator[pd.DataFrame]:
+    """Videos of `split` with status ok, a text and a summary, part by part: `video_id, recipe, summary`, and `source`, the text.
 
     `source`: steps (the paper's input), transcript, both (steps first), or named: the transcript that names everything, or both
-    where the dataset has none. Raises `ValueError` when there is no such row.
+    where the dataset has none. Raises `ValueError` when there is no such video.
     """
-    part = with_texts(frame[(frame["split"] == split) & (frame["status"] == "ok")], source=source)
-    if part.empty:
+    found = 0
+    for batch in read_batches(path, ("video_id", "recipe", "status", *_TEXTS), split=split):
+        frame = batch.filter(pc.equal(batch.column("status"), "ok")).to_pandas()
+        part = with_texts(frame, source=source)[["video_id", "recipe", "summary", "source"]]
+        found += len(part)
+        yield part
+    if not found:
         raise ValueError(
             f"corpus, split {split!r}: no video has both a text (text.source: {source}) and a summary; "
             "supply them with the dataset, or choose another text.source"
         )
-    return part
 
 
 def with_texts(frame: pd.DataFrame, *, source: str) -> pd.DataFrame:
-    """Rows that have a summary and a text, which is in the added column `source`; see `usable_videos`."""
+    """Rows that have a summary and a text, which is in the added column `source`; see `usable_parts`."""
     steps = frame["steps"].map(join_steps)
     both = steps + " " + frame["transcript"]
     named = frame["transcript_named"].where(frame["transcript_named"] != "", both)
@@ -178,6 +188,12 @@ def _open(path: Path) -> Any:
         if not file.schema_arrow.equals(SCHEMA):
             raise ValueError("its columns are not those of a corpus")
     return file
+
+
+def _may_hold(file: Any, group: int, split: str) -> bool:
+    """Whether a row group may have rows of the split, as the file says; the table is sorted by split."""
+    about = file.metadata.row_group(group).column(SCHEMA.names.index("split")).statistics
+    return about is None or not about.has_min_max or about.min <= split <= about.max
 
 
 def _stage(path: Path) -> str:

@@ -91,21 +91,24 @@ def _weights(row: Row, seed: int, params: Params) -> Iterator[tuple[str, dict[st
     """The test videos with the weights of their frames, by entity."""
     from dataclasses import replace
 
+    import numpy as np
     import torch
 
     from pipeline.base.device import choose_device
-    from pipeline.corpus.table import read_corpus
+    from pipeline.corpus.table import usable_parts
     from pipeline.models.parts.summarizer import load
     from pipeline.models.parts.vision import VisionSummarizer
+    from pipeline.scoring.entity import known_entities
     from pipeline.scoring.predictions import read_predictions
     from pipeline.training.batches import load_tokenizer, read_examples
     from pipeline.training.table_row import open_frame_inputs
 
     study, device = params.current, choose_device(params.runtime.device)
     tokenizer = load_tokenizer(row.tokenizer)
-    examples = read_examples(read_corpus(CORPUS), "test", text=study.text, source=row.source(study), tokenizer=tokenizer)
+    parts, known = usable_parts(CORPUS, "test", source=row.source(study)), known_entities(CORPUS, "test")
+    examples = read_examples(parts, text=study.text, tokenizer=tokenizer)
     system, frame_inputs = load(row.folder / str(seed)).to(device), open_frame_inputs(row)
-    if examples.entities is None or frame_inputs is None or not has_path(system):
+    if known is None or frame_inputs is None or not has_path(system):
         return
     assert isinstance(system, VisionSummarizer)
     frame_inputs = system.embedded(frame_inputs, examples.video_ids)
@@ -113,7 +116,7 @@ def _weights(row: Row, seed: int, params: Params) -> Iterator[tuple[str, dict[st
     said = dict(zip(summaries.videos, summaries.predictions[summaries.seeds.index(seed)], strict=True))
     texts = [said[video] for video in examples.video_ids]
     tokens = tokenizer(texts, return_offsets_mapping=True)
-    spoken = replace(examples, targets=tokens["input_ids"])
+    spoken = replace(examples, targets=[np.array(ids, dtype=np.int32) for ids in tokens["input_ids"]])
     for rows in examples.by_length(params.runtime.generation_batch_size):
         with torch.inference_mode():
             _, weights_BLM = attention_of_tokens(system, spoken.batch(rows, frame_inputs).to(device))
@@ -122,7 +125,7 @@ def _weights(row: Row, seed: int, params: Params) -> Iterator[tuple[str, dict[st
             video = examples.video_ids[place]
             if length := frame_inputs.lengths.get(video, 0):
                 offsets = tokens["offset_mapping"][place]
-                yield video, _by_entity(texts[place], offsets, weights_LM[:, :length], examples.entities.names)
+                yield video, _by_entity(texts[place], offsets, weights_LM[:, :length], known.names)
 
 
 def has_path(system: "Summarizer") -> bool:

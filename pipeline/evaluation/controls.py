@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipeline.features.frame_inputs import FrameInputs
 
 CONTROL_SEED = 20  # which other video's frames are shown, and in which order
-
+_BLOCK = 1000  # videos at most among which a partner is sought
 
 Entities = Mapping[str, Collection[str]]  # of each video
 
@@ -66,12 +66,24 @@ def swap_videos(video_ids: Sequence[str], entities: Entities, *, seed: int) -> l
     if len(video_ids) < 2:
         raise ValueError("the control `swapped` needs at least two test videos")
     own = [frozenset(entities.get(video, ())) for video in video_ids]
-    sharing = np.array([[len(mine & theirs) for theirs in own] for mine in own], dtype=np.float64)
-    np.fill_diagonal(sharing, len(video_ids))  # never itself
-    # A partner at random among the allowed: random costs decide, and a shared entity costs more than all of them together.
-    costs = np.random.default_rng(seed).random(sharing.shape) + len(video_ids) * sharing
-    _, partners = linear_sum_assignment(costs)
-    return [video_ids[partner] for partner in partners]
+    generator = np.random.default_rng(seed)
+    partners = np.arange(len(own))
+    for block in _blocks(len(own), generator):
+        sharing = np.array([[len(own[mine] & own[theirs]) for theirs in block] for mine in block], dtype=np.float64)
+        np.fill_diagonal(sharing, len(block))  # never itself
+        # A partner at random among the allowed: random costs decide, and a shared entity costs more than all of them together.
+        costs = generator.random(sharing.shape) + len(block) * sharing
+        _, places = linear_sum_assignment(costs)
+        partners[block] = block[places]
+    return [video_ids[partner] for partner in partners.tolist()]
+
+
+def _blocks(videos: int, generator: np.random.Generator) -> list[np.ndarray]:
+    """Videos among which partners are sought: all, or, if they are many, parts of them by chance. The work grows with the square
+    of a part.
+    """
+    parts = -(-videos // _BLOCK)
+    return np.array_split(np.arange(videos) if parts == 1 else generator.permutation(videos), parts)
 
 
 def _swapped(frames: "FrameInputs", shown_to: Shown) -> "FrameInputs":

@@ -85,12 +85,12 @@ def _measure(subjects: Sequence[Subject], params: Params) -> pd.DataFrame:
 
 def _inputs(subject: Subject, params: Params) -> "tuple[Examples, FrameInputs | None]":
     """What the row reads and sees of the test split, made ready once for all rounds."""
-    from pipeline.corpus.table import read_corpus
+    from pipeline.corpus.table import usable_parts
     from pipeline.training.batches import load_tokenizer, read_examples
 
     row, study = subject.trained, params.current
     tokenizer = load_tokenizer(row.tokenizer)
-    examples = read_examples(read_corpus(CORPUS), "test", text=study.text, source=row.source(study), tokenizer=tokenizer)
+    examples = read_examples(usable_parts(CORPUS, "test", source=row.source(study)), text=study.text, tokenizer=tokenizer)
     return examples, open_frame_inputs(row)
 
 

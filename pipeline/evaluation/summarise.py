@@ -8,10 +8,11 @@ from pipeline.base.device import choose_device, mixed_precision
 from pipeline.base.files import write_json_lines
 from pipeline.base.params import Params
 from pipeline.base.paths import CORPUS
-from pipeline.corpus.table import read_corpus
+from pipeline.corpus.table import usable_parts
 from pipeline.features.frame_inputs import FrameInputs
 from pipeline.models.parts.summarizer import load
 from pipeline.models.parts.vision import VisionSummarizer
+from pipeline.scoring.entity import known_entities
 from pipeline.training.batches import load_tokenizer, read_examples
 from pipeline.training.generation import summarise
 from pipeline.training.table_row import Row, open_frame_inputs
@@ -33,19 +34,18 @@ def summarise_seed(row: Row, seed: int, path: Path, *, params: Params, change: C
     """
     study, device = params.current, choose_device(params.runtime.device)
     tokenizer = load_tokenizer(row.tokenizer)
-    corpus = read_corpus(CORPUS)
-    examples = read_examples(corpus, "test", text=study.text, source=row.source(study), tokenizer=tokenizer)
+    examples = read_examples(usable_parts(CORPUS, "test", source=row.source(study)), text=study.text, tokenizer=tokenizer)
     system, frame_inputs = load(row.folder / str(seed)).to(device), open_frame_inputs(row)
     if isinstance(system, VisionSummarizer) and frame_inputs is not None:
         with mixed_precision(device):
             frame_inputs = system.embedded(frame_inputs, examples.video_ids)
-    entities = dict(zip(corpus["video_id"], corpus["entities"], strict=True))
+    known = known_entities(CORPUS, "test")
     lines: list[dict[str, Any]] = []
     for draw in range(draws):
         shown = frame_inputs
         if change is not None:
             assert frame_inputs is not None, "a control of a row without frames is refused before"
-            shown = change(frame_inputs, examples.video_ids, entities=entities, draw=draw)
+            shown = change(frame_inputs, examples.video_ids, entities=known.of if known is not None else {}, draw=draw)
         texts = summarise(
             system,
             examples,

@@ -105,7 +105,7 @@ def attention_of(trained: TrainedRow, seen: Seen, summary: str) -> Attention:
         with watching(trained.system) as watched:
             trained.system.encode(batch)
         text_BLS, frames_BLM = attention_of_tokens(trained.system, batch)
-    source_words, owners = _words_of_tokens(trained, source)
+    source_words, owners = _words_of_tokens(trained, source.tolist())
     places = [(word.start(), word.end()) for word in _WORD.finditer(summary)]
     inside = [
         [n for n, (start, end) in enumerate(tokens["offset_mapping"][0]) if start < last and end > first]

@@ -19,6 +19,7 @@ from PIL import Image
 
 from pipeline.base.device import mixed_precision
 from pipeline.base.params import Params
+from pipeline.corpus.table import with_texts
 from pipeline.features.extraction import pixel_batches
 from pipeline.features.frame_inputs import FrameInputs
 from pipeline.frames.sampling import sample_shard
@@ -91,7 +92,8 @@ def summarise_video(trained: TrainedRow, path: Path, source: Source, params: Par
         # The one text there is stands for whatever the row has learned to read.
         told = f"the row has learned to read {reads} of its corpus; what it was given is another kind of text"
         reads, note = "transcript", "; ".join(filter(None, (note, told)))
-    examples = read_examples(as_corpus(text), "test", text=trained.study.text, source=reads, tokenizer=trained.tokenizer)
+    usable = with_texts(as_corpus(text), source=reads)
+    examples = read_examples([usable], text=trained.study.text, tokenizer=trained.tokenizer)
     if examples.truncated["sources"]:
         cut = f"the text is longer than {trained.study.text.max_source_tokens} tokens and is cut"
         note = f"{note}; {cut}" if note else cut

@@ -126,15 +126,15 @@ def _summaries(row: Any, params: Any) -> dict[str, Any]:
     from pipeline.base.device import choose_device
     from pipeline.base.encoder_names import ORACLE
     from pipeline.base.paths import CORPUS
-    from pipeline.corpus.table import read_corpus
+    from pipeline.corpus.table import read_corpus, usable_parts
     from pipeline.encoders.encoder import load_encoder
     from pipeline.models.parts.summarizer import load
     from pipeline.training.batches import load_tokenizer, read_examples
     from pipeline.training.table_row import open_frame_inputs
 
     study, device = params.current, choose_device(params.runtime.device)
-    corpus = read_corpus(CORPUS)
-    examples = read_examples(corpus, "test", text=study.text, source=row.source(study), tokenizer=load_tokenizer(row.tokenizer))
+    corpus, parts = read_corpus(CORPUS, ("video_id", "video_path")), usable_parts(CORPUS, "test", source=row.source(study))
+    examples = read_examples(parts, text=study.text, tokenizer=load_tokenizer(row.tokenizer))
     system = load(row.folder / str(study.seeds[0])).to(device).eval()
     system.text.generation_config.min_length = study.generate.max_tokens
     seen = open_frame_inputs(row)

@@ -16,7 +16,8 @@ from typing import Literal
 from pipeline.evaluation.ablations import ABLATIONS
 from pipeline.evaluation.controls import CONTROLS
 from pipeline.scoring.floors import FLOORS
-from pipeline.scoring.statistics import LEVEL, Comparison, holm, holm_levels
+from pipeline.scoring.holm import holm, holm_levels
+from pipeline.scoring.statistics import LEVEL, Comparison
 
 Pair = tuple[str, str]
 Outcome = Literal["a", "b", "equal", "open"]

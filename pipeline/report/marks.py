@@ -10,9 +10,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pipeline.corpus.table import read_corpus
+import pyarrow.compute as pc
+
+from pipeline.corpus.table import read_batches
 from pipeline.evaluation.mentions import mentions
 from pipeline.scoring.predictions import Summaries
 
@@ -40,15 +42,18 @@ def read_known(corpus: Path, summaries: Summaries) -> Known | None:
     """What the corpus knows of the videos that are summarised; None if there is no such file, or if it is another corpus'."""
     if not corpus.exists():
         return None
-    frame = read_corpus(corpus, _COLUMNS)
-    names = frozenset(name for entities in frame["entities"] for name in entities)
     wanted = dict(zip(summaries.videos, summaries.references, strict=True))
-    rows = {row["video_id"]: row for row in frame.to_dict("records") if row["video_id"] in wanted}
+    names: set[str] = set()
+    rows: dict[str, dict[str, Any]] = {}
+    for batch in read_batches(corpus, ("video_id", "entities")):
+        names.update(pc.list_flatten(batch.column("entities")).to_pylist())
+    for batch in read_batches(corpus, _COLUMNS, split="test"):
+        rows |= {row["video_id"]: row for row in batch.to_pylist() if row["video_id"] in wanted}
     if rows.keys() != wanted.keys() or any(rows[video]["summary"] != reference for video, reference in wanted.items()):
         return None
     narrations = {video: (row["transcript"], row["transcript_named"]) for video, row in rows.items() if row["transcript_named"]}
     origins = {video: row["transcript_origin"] for video, row in rows.items()}
-    return Known(names, {video: frozenset(row["entities"]) for video, row in rows.items()}, narrations, origins)
+    return Known(frozenset(names), {video: frozenset(row["entities"]) for video, row in rows.items()}, narrations, origins)
 
 
 def plain(parts: Iterable[Part]) -> str:

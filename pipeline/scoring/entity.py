@@ -6,10 +6,10 @@ precision.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-
-import pandas as pd
+from pathlib import Path
 
 from pipeline.corpus.entities import entities_in
+from pipeline.corpus.table import read_batches
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,19 @@ class Entities:
     names: frozenset[str]
 
 
-def known_entities(corpus: pd.DataFrame, video_ids: Collection[str]) -> Entities | None:
-    """Those of the corpus; None if no video of it has any, where nobody knows them.
+def known_entities(corpus: Path, split: str) -> Entities | None:
+    """Those of the videos of a split, and the names of the whole corpus; None if no video of it has any, where nobody knows them.
 
     In a corpus that has some, a video without any has none to name: a summary that names none is right.
     """
-    of = {video: frozenset(values) for video, values in zip(corpus["video_id"], corpus["entities"], strict=True)}
-    if not any(of.values()):
-        return None
-    return Entities({video: of[video] for video in video_ids}, frozenset().union(*of.values()))
+    of: dict[str, frozenset[str]] = {}
+    names: set[str] = set()
+    for batch in read_batches(corpus, ("video_id", "split", "entities")):
+        for video, place, entities in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            names.update(entities)
+            if place == split:
+                of[video] = frozenset(entities)
+    return Entities(of, frozenset(names)) if names else None
 
 
 def entity_f1(predictions: Sequence[str], videos: Sequence[str], entities: Entities) -> list[float]:

@@ -29,7 +29,7 @@ FLOORS = {
 
 
 def score_floor(name: str, train: pd.DataFrame, test: pd.DataFrame, params: Params, *, entities: Entities | None) -> RowRecord:
-    """Write predictions and record of one floor. Both frames are as `pipeline.corpus.table.usable_videos` gives them."""
+    """Write predictions and record of one floor. Both frames are as `pipeline.corpus.table.usable_parts` gives them."""
     study = params.current
     lines: list[dict[str, Any]] = [
         {"video_id": video_id, "seed": seed, "prediction": prediction, "reference": reference}

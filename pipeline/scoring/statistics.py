@@ -11,14 +11,14 @@ order of summation does not show.
 Shapes: R resamples, S training seeds, V videos.
 
 Sources: B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8, 13 and 16; E. Noreen,
-Computer-Intensive Methods for Testing Hypotheses, 1989 (approximate randomisation); S. Holm, A simple sequentially
-rejective multiple test procedure, 1979; F. Satterthwaite, An approximate distribution of estimates of variance components,
-1946; J. Cohen, Statistical Power Analysis, 1988 (d_z, power); D. Schuirmann, A comparison of the two one-sided tests procedure
-and the power approach for assessing the equivalence of average bioavailability, 1987 (TOST).
+Computer-Intensive Methods for Testing Hypotheses, 1989 (approximate randomisation); F. Satterthwaite, An approximate
+distribution of estimates of variance components, 1946; J. Cohen, Statistical Power Analysis, 1988 (d_z, power);
+D. Schuirmann, A comparison of the two one-sided tests procedure and the power approach for assessing the equivalence of
+average bioavailability, 1987 (TOST).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from statistics import NormalDist
@@ -32,6 +32,7 @@ Floats = npt.NDArray[np.float64]
 POWER = 0.8
 LEVEL = 0.05  # two-sided
 _DECIMALS = 6
+_AT_A_TIME = 1 << 24  # resamples times videos that are in memory as floats
 _TINY = 1e-9  # differences of scores below this are rounding
 
 
@@ -84,11 +85,14 @@ class Comparison(Estimate):
 
 
 @lru_cache(maxsize=8)
-def resample_counts(items: int, *, resamples: int, seed: int) -> npt.NDArray[np.int64]:
+def resample_counts(items: int, *, resamples: int, seed: int) -> npt.NDArray[np.int32]:
     """How often each item (a video or a training seed) is drawn in each resample: `[R, items]`, every row sums to `items`."""
     if items < 1 or resamples < 1:
         raise ValueError(f"a bootstrap needs at least one video and one resample, not {items} and {resamples}")
-    counts = np.random.default_rng(seed).multinomial(items, np.full(items, 1 / items), size=resamples)
+    counts = np.empty((resamples, items), dtype=np.int32)
+    generator = np.random.default_rng(seed)
+    for part in _parts(resamples, items):
+        counts[part] = generator.multinomial(items, np.full(items, 1 / items), size=part.stop - part.start)
     counts.flags.writeable = False  # shared by every metric of every row
     return counts
 
@@ -220,7 +224,13 @@ def randomisation_p(difference: Floats, *, resamples: int, seed: int) -> float:
     if float(np.abs(difference).max()) < _TINY:
         return 1.0
     found = permutation_test(
-        (difference,), _mean, permutation_type="samples", n_resamples=resamples, vectorized=True, rng=np.random.default_rng(seed)
+        (difference,),
+        _mean,
+        permutation_type="samples",
+        n_resamples=resamples,
+        batch=max(1, _AT_A_TIME // len(difference)),
+        vectorized=True,
+        rng=np.random.default_rng(seed),
     )
     return float(found.pvalue)
 
@@ -236,48 +246,34 @@ def detectable_difference(error: float, freedom: float = math.inf, *, level: flo
     return (_quantile(1 - level / 2, freedom) + _quantile(POWER, freedom)) * error
 
 
-def holm(ps: Sequence[float], *, size: int | None = None) -> list[float]:
-    """P values corrected for their number (Holm 1979), in the order given; `size` if the family has more members than have been
-    run.
-
-    The k-th smallest of m is multiplied by m - k + 1; the results are made monotone.
-    """
-    size = len(ps) if size is None else size
-    corrected = [0.0] * len(ps)
-    largest = 0.0
-    for rank, index in enumerate(_ranked(ps)):
-        largest = max(largest, min(1.0, (size - rank) * ps[index]))
-        corrected[index] = largest
-    return corrected
-
-
-def holm_levels(ps: Sequence[float], *, size: int) -> list[float]:
-    """The level of each test in Holm's procedure, `LEVEL` / (m - k + 1), at which its interval agrees with its corrected p."""
-    levels = [LEVEL] * len(ps)
-    for rank, index in enumerate(_ranked(ps)):
-        levels[index] = LEVEL / (size - rank)
-    return levels
-
-
-def _ranked(ps: Sequence[float]) -> list[int]:
-    return sorted(range(len(ps)), key=lambda place: ps[place])
-
-
 _SEEDS = 1_000_003  # keeps the draws of training seeds apart from those of videos
 
 
 def _resampled_means(values_SV: Floats, *, resamples: int, seed: int, stream: int) -> Resampled:
     """Means over drawn videos and drawn seeds."""
     videos = values_SV.shape[1]
-    samples_RS = _weights(videos, resamples=resamples, seed=seed) @ values_SV.T
+    samples_RS = np.concatenate([weights @ values_SV.T for weights in _weights(videos, resamples=resamples, seed=seed)])
     return mean_over_seeds(samples_RS, seed=seed, stream=stream)
 
 
+def _weights(videos: int, *, resamples: int, seed: int) -> Iterator[Floats]:
+    """Part by part; one that is whole is shared by every metric of every row."""
+    counts = resample_counts(videos, resamples=resamples, seed=seed)
+    parts = _parts(resamples, videos)
+    yield from (counts[part] / videos for part in parts) if len(parts) > 1 else [_whole(videos, resamples=resamples, seed=seed)]
+
+
 @lru_cache(maxsize=8)
-def _weights(videos: int, *, resamples: int, seed: int) -> Floats:
+def _whole(videos: int, *, resamples: int, seed: int) -> Floats:
     weights: Floats = resample_counts(videos, resamples=resamples, seed=seed) / videos
     weights.flags.writeable = False
     return weights
+
+
+def _parts(resamples: int, items: int) -> list[slice]:
+    """Resamples that are worked on at a time, so that memory does not grow with resamples times videos."""
+    size = max(1, _AT_A_TIME // items)
+    return [slice(start, min(start + size, resamples)) for start in range(0, resamples, size)]
 
 
 def _quantile(share: float, freedom: float = math.inf) -> float:

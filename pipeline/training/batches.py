@@ -3,32 +3,34 @@
 Shapes: B batch, T source tokens, L target tokens, M frames.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from pipeline.base.files import readable
 from pipeline.base.params import Text
 from pipeline.base.paths import WEIGHTS
-from pipeline.corpus.table import usable_videos
 from pipeline.features.frame_inputs import FrameInputs
 from pipeline.models.parts.summarizer import IGNORED, Batch
-from pipeline.scoring.entity import Entities, known_entities
+from pipeline.scoring.entity import Entities
+
+Tokens = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class Examples:
-    """One split, tokenised once. `truncated` counts sources and targets longer than the parameters allow."""
+    """One split, tokenised once: int32 [T] and [L] of each video. `truncated` counts texts longer than the parameters allow."""
 
     video_ids: list[str]
-    sources: list[list[int]]
-    targets: list[list[int]]
+    sources: list[Tokens]
+    targets: list[Tokens]
     references: list[str]
     truncated: dict[str, int]
     pad: int
@@ -74,32 +76,34 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
-def read_examples(corpus: pd.DataFrame, split: str, *, text: Text, source: str, tokenizer: PreTrainedTokenizerBase) -> Examples:
-    """Usable videos of a split (`pipeline.corpus.table.usable_videos`, where `source` is explained), tokenised.
+def read_examples(
+    parts: Iterable[pd.DataFrame], *, text: Text, tokenizer: PreTrainedTokenizerBase, entities: Entities | None = None
+) -> Examples:
+    """Videos as `pipeline.corpus.table.usable_parts` gives them (`video_id`, `source`, `summary`), tokenised part by part.
 
-    None at all is a `ValueError`.
+    `entities` are those of their split. No video at all is a `ValueError`.
     """
-    part = usable_videos(corpus, split, source=source)
-    inputs = tokenizer(list(part["source"]))["input_ids"]
-    targets = tokenizer(list(part["summary"]))["input_ids"]
-    truncated = {
-        "sources": sum(len(ids) > text.max_source_tokens for ids in inputs),
-        "targets": sum(len(ids) > text.max_target_tokens for ids in targets),
-    }
-    return Examples(
-        video_ids=list(part["video_id"]),
-        sources=[_truncate(ids, text.max_source_tokens) for ids in inputs],
-        targets=[_truncate(ids, text.max_target_tokens) for ids in targets],
-        references=list(part["summary"]),
-        truncated=truncated,
-        pad=int(tokenizer.pad_token_id),
-        entities=known_entities(corpus, list(part["video_id"])),
-    )
+    found = Examples([], [], [], [], {"sources": 0, "targets": 0}, pad=int(tokenizer.pad_token_id), entities=entities)
+    limits = {"sources": text.max_source_tokens, "targets": text.max_target_tokens}
+    for part in parts:
+        if part.empty:
+            continue
+        found.video_ids.extend(part["video_id"])
+        found.references.extend(part["summary"])
+        for name, column, rows in (("sources", "source", found.sources), ("targets", "summary", found.targets)):
+            every = tokenizer(list(part[column]))["input_ids"]
+            found.truncated[name] += sum(len(ids) > limits[name] for ids in every)
+            rows.extend(np.array(_truncate(ids, limits[name]), dtype=np.int32) for ids in every)
+    if not found.video_ids:
+        raise ValueError("no video has both a text and a summary")
+    return found
 
 
 def _truncate(ids: list[int], limit: int) -> list[int]:
     return ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]  # keeps the end mark
 
 
-def _pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-    return torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=value)
+def _pad(rows: Sequence[Sequence[int] | Tokens], value: int) -> Tensor:
+    return torch.nn.utils.rnn.pad_sequence(
+        [torch.as_tensor(row, dtype=torch.int64) for row in rows], batch_first=True, padding_value=value
+    )

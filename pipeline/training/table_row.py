@@ -46,7 +46,7 @@ class Row:
     reads: Literal["source", "named"] = "source"
 
     def source(self, study: "Study") -> str:
-        """Which text of a video it reads (see `pipeline.corpus.table.usable_videos`): the study's, or one that names
+        """Which text of a video it reads (see `pipeline.corpus.table.usable_parts`): the study's, or one that names
         everything.
         """
         return study.text.source if self.reads == "source" else "named"

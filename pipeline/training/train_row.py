@@ -87,15 +87,20 @@ def training_settings(row: Row, study: Study) -> dict[str, Any]:
 def build_task(row: Row, study: Study, runtime: Runtime) -> "Task":
     """Read what the row reads. `study` has the row's own settings in it."""
     from pipeline.base.device import choose_device
-    from pipeline.corpus.table import read_corpus
+    from pipeline.corpus.table import usable_parts
+    from pipeline.scoring.entity import known_entities
     from pipeline.training.batches import load_tokenizer, read_examples
     from pipeline.training.loop import Task
 
-    corpus = read_corpus(CORPUS)
     tokenizer = load_tokenizer(row.text_weights)
     frame_inputs = open_frame_inputs(row)
     splits = {
-        split: read_examples(corpus, split, text=study.text, source=row.source(study), tokenizer=tokenizer)
+        split: read_examples(
+            usable_parts(CORPUS, split, source=row.source(study)),
+            text=study.text,
+            tokenizer=tokenizer,
+            entities=known_entities(CORPUS, split) if split == "validation" else None,
+        )
         for split in ("train", "validation")
     }
     return Task(

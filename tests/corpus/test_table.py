@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.corpus import table
 from pipeline.corpus.coverage import check_losses, describe_corpus
-from pipeline.corpus.table import SCHEMA, Video, read_corpus, write_corpus
+from pipeline.corpus.table import SCHEMA, Video, read_batches, read_corpus, usable_parts, write_corpus
 
 
 def videos(count: int = 7) -> list[Video]:
@@ -101,3 +101,41 @@ def test_a_share_of_losses_is_allowed() -> None:
     check_losses(failed=0, asked=0, limit=0.0, what="it", remedy="Mend it.")
     with pytest.raises(RuntimeError, match=r"it: 2 of 10 failed \(20\.0%\), more than max_failed_share 10\.0%\. Mend it\."):
         check_losses(failed=2, asked=10, limit=0.1, what="it", remedy="Mend it.")
+
+
+TEXTS = [
+    Video("a", "test", "", steps=["cut it.", "fry it"], transcript="now this", transcript_origin="human", summary="s"),
+    Video("b", "test", "", summary="s"),
+    Video(
+        "c", "test", "", steps=["cut it"], transcript="now", transcript_origin="human", summary="s", status="failed", reason="?"
+    ),
+    Video("d", "test", "", steps=["cut it"]),
+]
+
+
+def test_the_text_of_a_video(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.parquet"
+    write_corpus(TEXTS, path)
+    for source, text in {"both": "cut it. fry it. now this", "steps": "cut it. fry it.", "transcript": "now this"}.items():
+        (part,) = usable_parts(path, "test", source=source)
+        assert part.to_dict("records") == [{"video_id": "a", "recipe": "", "summary": "s", "source": text}]
+    with pytest.raises(ValueError, match="split 'train': no video has both"):
+        list(usable_parts(path, "train", source="steps"))
+
+
+def test_of_a_split_no_more_than_its_parts_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "_BATCH", 4)
+    path = tmp_path / "corpus.parquet"
+    splits = {"train": 10, "validation": 3, "test": 6}
+    write_corpus(
+        [Video(f"{split}{n:02d}", split, "", summary=split) for split, count in splits.items() for n in range(count)], path
+    )
+    for split, count in splits.items():
+        found = list(read_batches(path, ("summary", "video_id"), split=split))
+        assert [name for batch in found for name in batch.column("video_id").to_pylist()] == [
+            f"{split}{n:02d}" for n in range(count)
+        ]
+        assert {tuple(batch.schema.names) for batch in found} == {("summary", "video_id")}
+        assert all(set(batch.column("summary").to_pylist()) <= {split} for batch in found)
+        assert len(found) < 5, "row groups that have none of the split are left out"
+    assert sum(batch.num_rows for batch in read_batches(path, ["split"])) == 19

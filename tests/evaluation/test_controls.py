@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from pipeline.evaluation import controls
 from pipeline.evaluation.controls import CONTROLS, controlled, swap_videos
 from pipeline.features.frame_inputs import FrameInputs
 
@@ -69,6 +70,20 @@ def test_partners_share_no_entity_where_that_can_be_had() -> None:
     crowded = {"a": {"egg"}, "b": {"egg"}, "c": {"fish"}}
     assert sorted(swap_videos(list(crowded), crowded, seed=0)) == ["a", "b", "c"]
     assert all(own != other for own, other in zip(crowded, swap_videos(list(crowded), crowded, seed=0), strict=True))
+
+
+def test_many_videos_find_their_partners_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controls, "_BLOCK", 10)
+    names = ("egg", "fish", "leek", "corn", "kale")
+    entities = {f"v{number:02d}": {names[number % 5]} for number in range(35)}
+    shown = swap_videos(list(entities), entities, seed=1)
+    assert sorted(shown) == sorted(entities) and shown == swap_videos(list(entities), entities, seed=1)
+    assert all(own != other for own, other in zip(entities, shown, strict=True))
+    shared = sum(bool(entities[own] & entities[other]) for own, other in zip(entities, shown, strict=True))
+    assert shared <= 3, "few of a part have no partner that differs"
+    # Chance decides who is in a part: neighbours by id are not partners of each other alone.
+    far = [abs(int(own[1:]) - int(other[1:])) > 10 for own, other in zip(entities, shown, strict=True)]
+    assert sum(far) > 5
 
 
 def test_what_cannot_be_done_is_refused() -> None:

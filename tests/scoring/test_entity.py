@@ -1,10 +1,11 @@
 """What a summary names, against what the video shows, and content words against the reference: cases by hand."""
 
-import pandas as pd
+from pathlib import Path
+
 import pytest
 
 from pipeline.corpus.entities import add_entities, entities_in, read_word_list
-from pipeline.corpus.table import Video
+from pipeline.corpus.table import Video, write_corpus
 from pipeline.scoring.content import content_f1, content_words
 from pipeline.scoring.entity import Entities, entity_f1, f1, known_entities
 from pipeline.scoring.predictions import align
@@ -48,13 +49,16 @@ def test_a_wrong_name_costs_precision_and_naming_twice_gains_nothing() -> None:
     assert scores == [100, 50, 0]
 
 
-def test_entities_are_known_if_any_video_has_some() -> None:
-    corpus = pd.DataFrame({"video_id": ["a", "b", "c"], "entities": [["egg"], ["fish", "egg"], []]})
-    found = known_entities(corpus, ["a", "c"])
+def test_entities_are_known_if_any_video_has_some(tmp_path: Path) -> None:
+    shown = {"a": ("test", ["egg"]), "b": ("train", ["fish", "egg"]), "c": ("test", [])}
+    path = tmp_path / "corpus.parquet"
+    write_corpus([Video(name, split, "", entities=entities) for name, (split, entities) in shown.items()], path)
+    found = known_entities(path, "test")
     assert found is not None and found.of == {"a": {"egg"}, "c": frozenset()} and found.names == {"egg", "fish"}
     assert entity_f1(["an egg", "an egg"], ["a", "c"], found) == [100, 0]
     assert entity_f1(["rice", "rice"], ["a", "c"], found) == [0, 100], "nothing to name, and nothing named"
-    assert known_entities(corpus.tail(1), ["c"]) is None
+    write_corpus([Video("c", "test", "")], path)
+    assert known_entities(path, "test") is None
 
 
 def test_a_word_list_and_a_file_say_what_a_video_shows(tmp_path) -> None:  # type: ignore[no-untyped-def]

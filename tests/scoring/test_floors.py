@@ -3,7 +3,6 @@
 import pandas as pd
 import pytest
 
-from pipeline.corpus.table import usable_videos
 from pipeline.scoring.floors import FLOORS, floor_summaries, mean_words
 
 TRAIN = pd.DataFrame(
@@ -45,21 +44,3 @@ def test_a_seed_decides(name: str) -> None:
 def test_random_references_are_all_drawn() -> None:
     many = pd.concat([TEST] * 40, ignore_index=True)
     assert set(floor_summaries("floor_random", TRAIN, many, seed=0)) == set(TRAIN["summary"])
-
-
-def test_sources_of_a_corpus() -> None:
-    corpus = pd.DataFrame(
-        {
-            "video_id": ["a", "b", "c", "d"],
-            "split": ["test"] * 4,
-            "status": ["ok", "ok", "failed", "ok"],
-            "steps": [["cut it.", "fry it"], [], ["cut it"], ["cut it"]],
-            "transcript": ["now this", "", "now", ""],
-            "transcript_named": ["now the egg", "", "", ""],
-            "summary": ["s", "s", "s", ""],
-        }
-    )
-    assert list(usable_videos(corpus, "test", source="both")["source"]) == ["cut it. fry it. now this"]
-    assert list(usable_videos(corpus, "test", source="steps")["source"]) == ["cut it. fry it."]
-    with pytest.raises(ValueError, match="split 'train': no video has both"):
-        usable_videos(corpus, "train", source="steps")

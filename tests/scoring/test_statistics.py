@@ -1,4 +1,4 @@
-"""Intervals and tests against known answers: coverage on simulated data, exact permutation, Holm by hand, degenerate cases."""
+"""Intervals and tests against known answers: coverage on simulated data, exact permutation, degenerate cases."""
 
 import itertools
 import math
@@ -7,14 +7,13 @@ import time
 import numpy as np
 import pytest
 
+from pipeline.scoring import statistics
 from pipeline.scoring.statistics import (
     Floats,
     Resampled,
     bootstrap_interval,
     compare,
     detectable_difference,
-    holm,
-    holm_levels,
     randomisation_p,
     resample_counts,
 )
@@ -124,14 +123,6 @@ def test_random_signs_come_close_to_all_signs() -> None:
     assert randomisation_p(difference, resamples=4095, seed=0) == pytest.approx(exact, abs=0.02)
 
 
-def test_holm_by_hand() -> None:
-    # sorted: .01 x 4, .02 x 3, .03 x 2, .04 x 1, then never smaller than the one before
-    assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
-    assert holm([0.5, 0.6]) == [1.0, 1.0]
-    assert holm([0.2]) == [0.2]
-    assert holm([]) == []
-
-
 def test_detectable_difference_is_detected_four_times_in_five() -> None:
     assert detectable_difference(1.0) == pytest.approx(2.8016, abs=1e-3)
     found = compare(np.random.default_rng(2).normal(0, 10, size=100), np.zeros(100), resamples=4000, seed=0)
@@ -182,12 +173,6 @@ def test_an_interval_at_a_stricter_level_is_wider() -> None:
     low, high = found.interval(0.05 / 8)
     assert low < found.ci95_low and found.ci95_high < high
     assert found.detectable(0.05 / 8) > found.detectable()
-
-
-def test_holm_levels_are_those_of_the_procedure() -> None:
-    assert holm_levels([0.04, 0.001, 0.02], size=3) == pytest.approx([0.05, 0.05 / 3, 0.05 / 2])
-    assert holm_levels([0.04], size=10) == pytest.approx([0.005])
-    assert holm([0.01, 0.2], size=8) == pytest.approx([0.08, 1.0])
 
 
 def test_effect_size_by_hand() -> None:
@@ -285,3 +270,18 @@ def test_values_that_cannot_be_resampled_are_refused(values: object) -> None:
 def test_rows_on_different_videos_are_refused() -> None:
     with pytest.raises(ValueError, match="same videos"):
         compare([1.0, 2.0], [1.0, 2.0, 3.0], resamples=10, seed=0)
+
+
+def test_working_in_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study with many videos is resampled part by part; the draws are those of one that is worked on as a whole."""
+    generator = np.random.default_rng(0)
+    a, b = generator.random((2, 3, 60))
+    found = []
+    for at_a_time in (statistics._AT_A_TIME, 60 * 7):
+        monkeypatch.setattr(statistics, "_AT_A_TIME", at_a_time)
+        resample_counts.cache_clear()
+        one = compare(a, b, resamples=500, seed=3)
+        found.append((one, resample_counts(60, resamples=500, seed=3), bootstrap_interval(a, resamples=500, seed=3)))
+    (whole, counts, interval), (parted, same_counts, same_interval) = found
+    assert (counts == same_counts).all() and len(statistics._parts(500, 60)) > 50
+    assert (parted, same_interval) == (whole, interval) and parted.p_randomisation == whole.p_randomisation
