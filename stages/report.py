@@ -16,7 +16,13 @@ def main() -> None:
     if left_out := undeclared(METRICS, declared):
         print(f"Left out: {', '.join(left_out)}; neither dvc.yaml nor more_encoders has these rows")
     current = params.current
-    files = write_report(REPORTS, resamples=current.bootstrap_resamples, chosen=current.chosen, declared=declared)
+    files = write_report(
+        REPORTS,
+        resamples=current.bootstrap_resamples,
+        chosen=current.chosen,
+        page_videos=current.page_videos,
+        declared=declared,
+    )
     tracking.log_report(study=params.study, files=[path for path in files if path.parent.name != FOLDER])
     print(f"{REPORTS}: {len(files)} files, index.html among them")
 

@@ -7,6 +7,7 @@ from pipeline.base.paths import DOWNLOADED, FRAMES, METRICS, STORYBOARDS
 from pipeline.corpus.coverage import check_losses
 from pipeline.corpus.table import read_corpus
 from pipeline.frames.sampling import describe_frames, sample_corpus, storyboards
+from pipeline.frames.shown import shown_places
 from pipeline.frames.store import FrameStore
 from stages import run
 
@@ -23,7 +24,8 @@ def main() -> None:
     about = describe_frames(summary, splits)
     write_json(ABOUT, about)
     store = FrameStore(FRAMES)
-    shown = [video_id for video_id in store.video_ids if splits[video_id] == "test"]
+    tested = [video_id for video_id in store.video_ids if splits[video_id] == "test"]
+    shown = [tested[place] for place in shown_places(tested, params.current.page_videos)]
     write_json(STORYBOARDS, storyboards(store, shown, frames=4, width=120))
     for split, counts in about["per_split"].items():
         print(f"{split}: frames of {counts['ok']} of {counts['asked']} videos, {counts['failed']} lost")

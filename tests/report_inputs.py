@@ -181,7 +181,7 @@ def load(inputs: Path) -> Results:
 
 
 def write(inputs: Path, out: Path) -> Path:
-    write_report(out, resamples=200, chosen=CHOSEN, root=inputs)
+    write_report(out, resamples=200, chosen=CHOSEN, page_videos=1000, root=inputs)
     return out
 
 

@@ -35,6 +35,7 @@ def test_a_change_re_runs_what_it_touches_and_nothing_else(project: Project) -> 
         (("model", "fusion_layer"), stages("train", *STUDIED)),
         (("finetune", "lr_encoder"), {"train@clipsum_finetuned"}),
         (("bootstrap_resamples",), stages("evaluate", *ROWS) | {CONTROL, "floors", "report"}),
+        (("page_videos",), {"sample_frames", "report"}),
     ):
         before = project.value(*keys)
         project.edit(STUDY, set_value(*keys, value=before + 1))

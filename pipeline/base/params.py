@@ -139,6 +139,7 @@ class Study(Block):
     chosen: Chosen
     seeds: Annotated[list[Count], Field(min_length=1)]
     bootstrap_resamples: Annotated[int, Field(ge=100)]  # fewer cannot tell the 2.5th percentile
+    page_videos: Positive
 
     @model_validator(mode="after")
     def _check(self) -> "Study":

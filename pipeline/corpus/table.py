@@ -40,7 +40,7 @@ SCHEMA = pa.schema(
 HUMAN, SUBTITLES, DRAWN = "human", "subtitles", "drawn"  # where a transcript comes from; or `asr:<model>`
 LONGEST_TEXT = 16 << 20  # characters of a text, bytes of its file: thousands of hours of speech
 _TEXTS = ("steps", "transcript", "transcript_named", "summary")
-_BATCH = 10_000  # rows of a row group: what is in memory twice while the table is written
+_BATCH = 2_000  # rows of a row group: what is in memory twice while the table is written
 _SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
 _SHOWN = reprlib.Repr()
 _SHOWN.maxstring = _SHOWN.maxother = 80
@@ -135,11 +135,10 @@ def read_corpus(path: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -> pd.
 
 def read_batches(path: Path, columns: Sequence[str], *, split: str | None = None) -> Iterator[pa.RecordBatch]:
     """The corpus part by part, without ever holding it whole; of one `split`, what is read is little more than its own rows."""
-    file = _open(path)
+    file, asked = _open(path), list(columns if split is None else dict.fromkeys(["split", *columns]))
+    # Group by group: over several at once Arrow frees nothing before the last.
     groups = [number for number in range(file.num_row_groups) if split is None or _may_hold(file, number, split)]
-    batches = file.iter_batches(
-        _BATCH, row_groups=groups, columns=list(columns if split is None else {"split": 0, **dict.fromkeys(columns)})
-    )
+    batches = (batch for group in groups for batch in file.iter_batches(_BATCH, row_groups=[group], columns=asked))
     while True:
         with readable(path, stage=_stage(path)):
             batch = next(batches, None)

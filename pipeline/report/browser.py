@@ -7,6 +7,7 @@ of a video, a reference or a summary can end the element.
 import base64
 import binascii
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline.base.paths import STORYBOARDS
@@ -17,7 +18,7 @@ from pipeline.report.results import Results
 TEXT_ONLY, REFERENCE = "bart", "clipsum"
 
 
-def browser_data(results: Results, places: range) -> dict[str, Any]:
+def browser_data(results: Results, places: Sequence[int]) -> dict[str, Any]:
     """Rows with their titles, the seeds, and one entry for each video at `places`, in the order of ids. `gain` is the primary
     metric of clipsum minus text only, mean over seeds.
 

@@ -8,6 +8,7 @@ from pipeline.base.encoder_names import ENCODERS
 from pipeline.base.files import listed, read_json
 from pipeline.base.paths import CORPUS, COSTS, FRAMES, METRICS, PREDICTIONS, STORYBOARDS
 from pipeline.evaluation.repeats import HALF
+from pipeline.frames.shown import shown_places
 from pipeline.frames.store import SUMMARY, FrameStore
 from pipeline.report.attention import read_attended
 from pipeline.report.checks import check_ablation, check_alone, check_rows
@@ -25,10 +26,11 @@ ABLATIONS, EVIDENCE = "ablations", "evidence"  # the folders of their records an
 _DOSED = ("corpus", "seen")  # what another dose changes
 
 
-def load_results(root: Path = Path(), *, declared: Collection[str] | None = None) -> Results:
+def load_results(root: Path = Path(), *, declared: Collection[str] | None = None, most_shown: int | None = None) -> Results:
     """Read and check the results below `root`. An inconsistency is a `ValueError` that names the row and, if any, the video.
 
-    Rows that are not `declared` are left out, with their controls: what a row that is gone leaves behind belongs to no table.
+    Rows that are not `declared` are left out, with their controls: what a row that is gone leaves behind belongs to no table. At
+    most `most_shown` videos are to be shown one by one; None: all.
     """
     left_out = [] if declared is None else undeclared(root / METRICS, declared)
     found = _read_rows(root / METRICS, root / PREDICTIONS, left_out)
@@ -43,8 +45,10 @@ def load_results(root: Path = Path(), *, declared: Collection[str] | None = None
     for row in repeated:
         check_alone(row, root / PREDICTIONS / EVIDENCE / f"{row.name}.jsonl")
     storyboards, sources = (root / STORYBOARDS, root / METRICS / "sources.json")
+    videos = rows[0].summaries.videos
     return Results(
         rows=rows,
+        shown=shown_places(videos, len(videos) if most_shown is None else most_shown),
         ablations=ablations,
         evidence={row.name: row for row in repeated if _repeats(row, rows)},
         probes=_probes(root / METRICS, rows),

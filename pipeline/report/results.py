@@ -49,10 +49,12 @@ class Results:
 
     `evidence` has rows that were run again with more seeds or at another dose, by name; only those that belong to these rows.
     `pictures` are the frames as systems saw them, `known` what the corpus knows of the videos, `attended` to which frames ClipSum
-    attended. `sources` holds the text that was summarised, by video; `costs` what this machine has measured, by row.
+    attended. `sources` holds the text that was summarised, by video; `costs` what this machine has measured, by row; `shown`
+    the places of the videos that are shown one by one.
     """
 
     rows: tuple[Row, ...]
+    shown: list[int]
     ablations: tuple[Row, ...]
     evidence: dict[str, Row]
     probes: Probes | None

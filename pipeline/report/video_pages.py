@@ -1,4 +1,4 @@
-"""Where the test videos are shown: the first few hundred in the page itself, the rest in files beside it.
+"""Where the test videos are shown: the first few hundred in the page itself, others in files beside it; of very many a choice.
 
 So a study with thousands of test videos has a page that still opens.
 """
@@ -38,21 +38,22 @@ def further_pages(results: Results) -> Iterator[tuple[str, str]]:
 
 def check_frames(results: Results) -> None:
     """Raise `ValueError` for a storyboard that is no list of JPEG pictures, before anything is written."""
-    for video in results.shared_videos:
+    for video in (results.shared_videos[place] for place in results.shown):
         for image in (results.storyboards or {}).get(video, []):
             browser.checked_image(image, video)
 
 
 def _parts(results: Results) -> list[range]:
-    total = len(results.shared_videos)
+    total = len(results.shown)
     return [range(start, min(start + PER_PAGE, total)) for start in range(0, total, PER_PAGE)]
 
 
 def _shown(results: Results, number: int, *, beside: str) -> dict[str, Any]:
     """`beside`: the folder of the further pages, seen from this one."""
     parts = _parts(results)
-    data = browser.browser_data(results, parts[number])
+    data = browser.browser_data(results, [results.shown[place] for place in parts[number]])
     return {
+        "shown": len(results.shown),
         "first": parts[number].start + 1,
         "last": parts[number].stop,
         "pages": [

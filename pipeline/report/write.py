@@ -21,15 +21,22 @@ COSTS = "costs.md"
 
 
 def write_report(
-    out: Path, *, resamples: int, chosen: Chosen, declared: Collection[str] | None = None, root: Path = Path()
+    out: Path,
+    *,
+    resamples: int,
+    chosen: Chosen,
+    page_videos: int,
+    declared: Collection[str] | None = None,
+    root: Path = Path(),
 ) -> list[Path]:
     """Check the results below `root`, then write the report into the folder `out`; returns the paths of all files written.
 
-    Only rows that are `declared` are reported, with their controls; by default all. `chosen` says how settings were chosen. The
+    Only rows that are `declared` are reported, with their controls; by default all. `chosen` says how settings were chosen,
+    `page_videos` how many videos the page shows at most. The
     same inputs give the same bytes. Times and memory are in `index.html` and `costs.md` alone, which git does not keep. Figures
     of an earlier run that this one lacks are removed. Inconsistent inputs are a `ValueError` and leave `out` as it was.
     """
-    results = load_results(root, declared=declared)
+    results = load_results(root, declared=declared, most_shown=page_videos)
     check_frames(results)
     files = _render(results, resamples=resamples, chosen=chosen)
     written = []

@@ -22,6 +22,7 @@ from pipeline.models.parts.summarizer import IGNORED, Batch
 from pipeline.scoring.entity import Entities
 
 Tokens = NDArray[np.int32]
+_AT_A_TIME = 256  # texts: a tokenizer's own result is a hundred times as large as the tokens
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,8 @@ def read_examples(
     """
     found = Examples([], [], [], [], {"sources": 0, "targets": 0}, pad=int(tokenizer.pad_token_id), entities=entities)
     limits = {"sources": text.max_source_tokens, "targets": text.max_target_tokens}
-    for part in parts:
-        if part.empty:
-            continue
+    few = (part.iloc[start : start + _AT_A_TIME] for part in parts for start in range(0, len(part), _AT_A_TIME))
+    for part in few:
         found.video_ids.extend(part["video_id"])
         found.references.extend(part["summary"])
         for name, column, rows in (("sources", "source", found.sources), ("targets", "summary", found.targets)):

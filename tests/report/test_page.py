@@ -13,10 +13,12 @@ import pytest
 
 from pipeline.base.files import read_json, write_json
 from pipeline.base.paths import STORYBOARDS
+from pipeline.frames.shown import shown_places
 from pipeline.report import video_pages
 from pipeline.report.marks import plain
+from pipeline.report.write import write_report
 from stages import report as stage
-from tests.report_inputs import CHECKPOINTS, SYSTEMS, change_lines, change_metrics, rescore, write, write_costs
+from tests.report_inputs import CHECKPOINTS, CHOSEN, SYSTEMS, change_lines, change_metrics, rescore, write, write_costs
 
 # Where a reader may go: files beside the page, and the paper.
 LINK = re.compile(
@@ -152,6 +154,20 @@ def test_thousands_of_videos_lie_in_files_beside_the_page(inputs: Path, tmp_path
     monkeypatch.undo()
     write(inputs, out)
     assert not list((out / "videos").iterdir()), "what is no longer needed goes"
+
+
+def test_of_very_many_videos_a_choice_is_shown_and_the_page_says_so(inputs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "reports"
+    write_report(out, resamples=200, chosen=CHOSEN, page_videos=4, root=inputs)
+    html = (out / "index.html").read_text()
+    shown = re.findall(r'"id":"(kitchen_test_\d+)"', html)
+    ids = [f"kitchen_test_{number:04d}" for number in range(12)]
+    assert shown == [ids[place] for place in shown_places(ids, 4)] and len(set(shown)) == 4
+    assert "Of 12 videos of the test split, 4 are shown" in html and "scores are over all" in html
+    less = [video for video in ids if video != shown[0]]
+    assert set(shown[1:]) <= {less[place] for place in shown_places(less, 4)}, "others being there changes nothing for a video"
+    write(inputs, out)
+    assert "are shown, chosen" not in (out / "index.html").read_text()
 
 
 def test_one_row_alone_makes_a_report(inputs: Path, tmp_path: Path) -> None:

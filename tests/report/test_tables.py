@@ -46,7 +46,7 @@ def test_same_inputs_give_the_same_bytes_and_stale_figures_go(inputs: Path, tmp_
     (second / "figures").mkdir(parents=True)
     (second / "figures" / "stale.svg").write_text("left over")
     (second / "costs.csv").write_text("another stage's")
-    written = write_report(second, resamples=200, chosen=CHOSEN, root=inputs)
+    written = write_report(second, resamples=200, chosen=CHOSEN, page_videos=1000, root=inputs)
     found = files_in(first)
     assert {"ablations.md", "conventions.md", "figures/curves.svg", "index.html", "summary.md", "table.csv", "table.tex"} <= set(
         found
