@@ -5,7 +5,6 @@ python -m benchmarks.corpus --videos 10000 100000
 
 import argparse
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.stores import memory
 from pipeline.base.params import Text
 from pipeline.corpus.coverage import describe_corpus
 from pipeline.corpus.table import SCHEMA, SPLITS, read_corpus, usable_parts
@@ -88,7 +88,7 @@ def main() -> None:
         began = time.perf_counter()
         JOBS[arguments.job](arguments.corpus)
         seconds = time.perf_counter() - began
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, seconds)
+        print(memory(), seconds)
         return
     with TemporaryDirectory() as folder:
         found: dict[str, list[str]] = {job: [] for job in JOBS}

@@ -25,7 +25,7 @@ from pipeline.base.resumable import kept_file
 from pipeline.base.scratch import fingerprint, scratch_root
 from pipeline.encoders.encoder import EncoderSpec
 from pipeline.features.extraction import pixel_batches
-from pipeline.features.schema import feature_files, read_features, read_footer
+from pipeline.features.schema import footer_of, read_features
 from pipeline.frames.store import frame_digests, frame_shards, read_columns, read_summary
 
 _STALE_SECONDS = 24 * 3600
@@ -61,12 +61,8 @@ class FrameInputs:
 
 def open_features(folder: Path) -> FrameInputs:
     """The embeddings of one encoder. Files of different encoders or weights, or a non-finite value, are a `ValueError`."""
-    shards = feature_files(folder)
-    footers = [read_footer(shard) for shard in shards]
-    for shard, footer in zip(shards, footers, strict=True):
-        if footer != footers[0]:
-            raise ValueError(f"{shard}: footer {footer} differs from {shards[0].name}'s {footers[0]}; extract again")
     table = read_features(folder, ("video_id", "embedding"))
+    footer = footer_of(table.schema)
     if not len(table):
         raise ValueError(f"{folder} holds features of no video; run `dvc repro --force extract_features@{folder.name}`")
     embedding = table.column("embedding").combine_chunks()
@@ -74,7 +70,7 @@ def open_features(folder: Path) -> FrameInputs:
     if not np.isfinite(values).all():
         bad = table.column("video_id")[int(np.argmin(np.isfinite(values).all(axis=1)))]
         raise ValueError(f"{folder}: video {bad} has a feature that is not a finite number; extract again")
-    return _store(values, table.column("video_id"), max_frames=int(footers[0]["frames_per_video"]), footer=footers[0])
+    return _store(values, table.column("video_id"), max_frames=int(footer["frames_per_video"]), footer=footer)
 
 
 def open_pixels(frames: Path, spec: EncoderSpec) -> FrameInputs:

@@ -22,19 +22,26 @@ def feature_schema(dim: int, footer: dict[str, str]) -> pa.Schema:
 def read_footer(shard: Path) -> dict[str, str]:
     """The footer metadata of a feature file."""
     with _readable(shard):
-        metadata = pq.read_metadata(shard).metadata or {}
-    return {key.decode(): value.decode() for key, value in metadata.items() if key != b"ARROW:schema"}
+        return footer_of(pq.read_schema(shard))
+
+
+def footer_of(schema: pa.Schema) -> dict[str, str]:
+    """The footer metadata, as a table that was read has it in its schema."""
+    return {key.decode(): value.decode() for key, value in (schema.metadata or {}).items() if key != b"ARROW:schema"}
 
 
 def read_features(folder: Path, columns: Sequence[str]) -> pa.Table:
-    """Columns of all feature files of an encoder, in the order of their names, memory-mapped.
+    """Columns of all feature files of an encoder, in the order of their names, memory-mapped; each file is opened once.
 
-    No file, or one that is damaged, is an error that names it and the stage to run.
+    No file, or one that is damaged, is an error that names it and the stage to run. So are files with different footers.
     """
-    parts = []
-    for shard in feature_files(folder):
-        with _readable(shard):
-            parts.append(pq.read_table(shard, columns=list(columns), memory_map=True))
+    shards, parts = feature_files(folder), []
+    for shard in shards:
+        with _readable(shard), pq.ParquetFile(shard, memory_map=True) as file:
+            parts.append(file.read(list(columns)))
+        footer, first = (footer_of(part.schema) for part in (parts[-1], parts[0]))
+        if footer != first:
+            raise ValueError(f"{shard}: footer {footer} differs from {shards[0].name}'s {first}; extract again")
     return pa.concat_tables(parts)
 
 
