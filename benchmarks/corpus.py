@@ -97,8 +97,8 @@ def main() -> None:
             write(corpus, videos)
             for job in JOBS:
                 command = [sys.executable, "-m", "benchmarks.corpus", "--job", job, "--corpus", str(corpus)]
-                memory, seconds = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-2:]
-                found[job].append(f"{float(memory):,.0f} MB, {float(seconds):.1f} s")
+                peak, seconds = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-2:]
+                found[job].append(f"{float(peak):,.0f} MB, {float(seconds):.1f} s")
             print(f"{videos:,} videos: a file of {corpus.stat().st_size / 1e6:,.0f} MB", flush=True)
     print("| job | " + " | ".join(f"{videos:,} videos" for videos in arguments.videos) + " |")
     print("|---" * (len(arguments.videos) + 1) + "|")
