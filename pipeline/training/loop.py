@@ -76,12 +76,14 @@ def train_seed(task: Task, seed: int, out: Path, *, work: Path, on_epoch: Callab
     state = _left_by_an_earlier_run(task, work)
     history: list[Epoch] = []
     written: dict[str, str] = {}  # what the checkpoint of the best epoch was when it was written
-    looks: dict[str, Any] = {"before": look(task, system) if group.first else None} if state is None else state["looks"]
-    if state is not None:
+    looks: dict[str, Any] = {}
+    if state is None:
+        looks["before"] = group.of_first(look(task, system) if group.first else None)
+    else:
         _, unexpected = system.load_state_dict(state["trained"], strict=False)
         assert not unexpected, unexpected
         optimiser.load_state_dict(state["optimiser"])
-        history, written = state["history"], state["best"]
+        history, written, looks = state["history"], state["best"], state["looks"]
         if group.first:
             print(f"seed {seed}: goes on after epoch {len(history)}", flush=True)
             for epoch in history:

@@ -1,5 +1,6 @@
 """All rows and seeds at once: the bytes of stage `train`, which then trains nothing; what cannot be trained stops nothing."""
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -101,6 +102,21 @@ def curves(row: str) -> dict[str, list[int]]:
     return {
         run.info.run_name: [point.step for point in client.get_metric_history(run.info.run_id, "val_loss")] for run in children
     }
+
+
+def test_two_processes_a_seed_train_what_one_trains(
+    project: Path, by_train: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(copied(project, tmp_path / "project"), monkeypatch)
+    params = load_params()
+    both = replace(params, runtime=params.runtime.model_copy(update={"processes_per_seed": 2}))
+    assert train_rows(["clipsum"], both, engine=None) == {"clipsum": []}
+    monkeypatch.setattr(training, "train_shard", refuse)
+    found = publish(["clipsum"])
+    for name in (f"clipsum/{seed}/history.json" for seed in SEEDS):
+        for one, other in zip(json.loads(by_train[name]), json.loads(found[name]), strict=True):
+            assert one == pytest.approx(other, abs=1e-4)  # larger losses than those of toys
+    assert curves("clipsum") == {f"seed {seed}": [1, 2] for seed in SEEDS}
 
 
 class Mortal:
