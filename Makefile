@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 PORT ?= 5000
 STUDY ?= youcook2
 ROW ?= clipsum
+ENGINE ?= local
 CLEANED := data/raw data/corpus data/speech data/frames data/features data/storyboards.json data/checked.txt weights models .scratch \
 	reports/costs.* reports/files.json reports/index.html reports/videos
 COMPILED := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
@@ -25,7 +26,7 @@ TYPED := VIDEO TRANSCRIPT JSON HTML ROW
 unexport $(TYPED)
 $(foreach name,$(TYPED),$(eval export TYPED_$(name) := $$(value $(name))))
 
-.PHONY: help setup demo ablations evidence experiments encoders search foundation verify accept test bench ui summarise app export serve \
+.PHONY: help setup demo ablations evidence experiments encoders search rows foundation verify accept test bench ui summarise app export serve \
 	summaries text-smoke rehearsal clean clean-all requirements
 
 help: ## list the targets
@@ -72,6 +73,10 @@ encoders: setup ## three more encoders side by side, a row each, where scale is 
 search: setup ## search for the settings of every row on the validation split (45 minutes on two cores); goes on where it stopped
 	dvc repro weights weights_more extract_features extract_features_more
 	python -m stages.search
+
+rows: setup ## train all rows and seeds at once into .scratch, for `dvc repro` to publish: ENGINE=ray or slurm (docs/scale.md)
+	dvc repro transcribe weights weights_more extract_features extract_features_more
+	python -m stages.rows --engine $(ENGINE) $(if $(CORES),--cores $(CORES))
 
 foundation: setup ## pretrain the mini models anew and say how far they are from those that are shipped (40 minutes on two cores)
 	python -m stages.foundation

@@ -1,6 +1,6 @@
 """One thin file for each DVC stage: parse, load typed parameters, call `pipeline`, write outputs.
 
-Each runs without DVC and without MLflow. `app`, `experiments`, `export`, `foundation`, `overview`, `serve`, `summaries`,
+Each runs without DVC and without MLflow. `app`, `experiments`, `export`, `foundation`, `overview`, `rows`, `serve`, `summaries`,
 `summarise`, `ui` and `verify` are no stages of `dvc.yaml`; you run them.
 """
 

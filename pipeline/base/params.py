@@ -187,6 +187,7 @@ class Runtime(Block):
     shards_in_flight: Count
     slurm: SlurmSettings
     device: Literal["auto", "cpu", "cuda"]
+    processes_per_seed: Positive
     extraction_batch_size: Positive
     generation_batch_size: Positive
     cost_repeats: Positive

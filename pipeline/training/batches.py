@@ -4,6 +4,7 @@ Shapes: B batch, T source tokens, L target tokens, M frames.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,10 @@ class Examples:
             frame_mask_BM=mask,
         )
 
+    def target_tokens(self, rows: Sequence[int]) -> int:
+        """Over how many tokens the loss of `rows` is a mean."""
+        return sum(len(self.targets[row]) for row in rows)
+
     def by_length(self, batch_size: int) -> Iterator[list[int]]:
         """Rows in batches of similar source length, longest first: least padding, and memory peaks at once."""
         order = sorted(range(len(self)), key=lambda row: (-len(self.sources[row]), row))
@@ -68,6 +73,21 @@ class Examples:
             pool = sorted(order[start : start + 8 * batch_size].tolist(), key=lambda row: len(self.sources[row]))
             batches += [pool[first : first + batch_size] for first in range(0, len(pool), batch_size)]
         return [batches[position] for position in generator.permutation(len(batches))]
+
+
+def loaded(
+    examples: Examples, seen: FrameInputs | None, batches: Sequence[Sequence[int]], device: torch.device
+) -> Iterator[Batch]:
+    """Batches on the device; the next one is read by a thread while this one is computed."""
+    if not batches:
+        return
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        pending = reader.submit(examples.batch, batches[0], seen)
+        for following in [*batches[1:], None]:
+            batch = pending.result()
+            if following is not None:
+                pending = reader.submit(examples.batch, following, seen)
+            yield (batch.pin_memory() if device.type == "cuda" else batch).to(device)
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -11,13 +11,14 @@ the same as far as PyTorch has deterministic algorithms.
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
@@ -27,12 +28,10 @@ from pipeline.base.files import listed, write_json
 from pipeline.base.params import Finetune, Generate, Train
 from pipeline.base.scratch import digests_of, link_or_copy
 from pipeline.features.frame_inputs import FrameInputs
-from pipeline.models.parts.summarizer import Batch, Summarizer, load, save
-from pipeline.models.parts.vision import VisionSummarizer
-from pipeline.scoring.validation import validation_score
-from pipeline.training.batches import Examples
-from pipeline.training.generation import summarise
-from pipeline.training.looking import watching
+from pipeline.models.parts.summarizer import Summarizer, load, save
+from pipeline.training.batches import Examples, loaded
+from pipeline.training.distributed import Group, apart
+from pipeline.training.validation import look, validate
 
 Epoch = dict[str, float]
 
@@ -56,6 +55,7 @@ class Task:
     generate: Generate
     device: torch.device
     generation_batch_size: int
+    group: Group = field(default_factory=Group)
 
 
 def train_seed(task: Task, seed: int, out: Path, *, work: Path, on_epoch: Callable[[Epoch], None]) -> dict[str, Any]:
@@ -65,25 +65,37 @@ def train_seed(task: Task, seed: int, out: Path, *, work: Path, on_epoch: Callab
     run that was killed. Times are in what it is given and in what this function returns, never in a file: files are the same
     every time. Returns the best epoch, its validation score, the number of epochs, whether the system could look before and
     after, what the optimiser changed at which rate, the number of parameters, and the seconds it took.
+
+    Of the processes of `task.group` the first writes, calls `on_epoch` and returns all this; another returns nothing. What is
+    kept is the same whatever their number, so that a killed run may go on with another one.
     """
+    group = task.group
     fix_seed(seed)
     system = task.create().to(task.device)
     optimiser = build_optimiser(system, task.settings, task.finetune)
-    state = _whole(load_checkpoint(work / "last.pt", task.device), work, task.settings)
+    state = _left_by_an_earlier_run(task, work)
     history: list[Epoch] = []
     written: dict[str, str] = {}  # what the checkpoint of the best epoch was when it was written
-    looks = {"before": look(task, system)} if state is None else state["looks"]
-    if state is not None:
+    looks: dict[str, Any] = {}
+    if state is None:
+        looks["before"] = group.of_first(look(task, system) if group.first else None)
+    else:
         _, unexpected = system.load_state_dict(state["trained"], strict=False)
         assert not unexpected, unexpected
         optimiser.load_state_dict(state["optimiser"])
-        history, written = state["history"], state["best"]
-        print(f"seed {seed}: goes on after epoch {len(history)}", flush=True)
-        for epoch in history:
-            on_epoch(epoch)
-    with tqdm(total=task.settings.epochs, initial=len(history), unit="epoch", desc=f"train seed {seed}", disable=None) as bar:
+        history, written, looks = state["history"], state["best"], state["looks"]
+        if group.first:
+            print(f"seed {seed}: goes on after epoch {len(history)}", flush=True)
+            for epoch in history:
+                on_epoch(epoch)
+    trained = group.parallel(system)
+    hidden = None if group.first else True
+    with tqdm(total=task.settings.epochs, initial=len(history), unit="epoch", desc=f"train seed {seed}", disable=hidden) as bar:
         while not finished(history, task.settings):
-            history.append(_run_epoch(task, system, optimiser, seed=seed, number=len(history) + 1))
+            epoch = _run_epoch(task, system, trained, optimiser, seed=seed, number=len(history) + 1)
+            history.append(group.of_first(epoch))
+            if not group.first:
+                continue
             chosen = best_epoch(history, task.settings)
             if chosen == len(history):
                 save(system, work / f"epoch-{chosen}")
@@ -101,13 +113,15 @@ def train_seed(task: Task, seed: int, out: Path, *, work: Path, on_epoch: Callab
             on_epoch(history[-1])
             bar.set_postfix({score_key(task.settings): f"{history[-1][score_key(task.settings)]:.1f}"})
             bar.update()
+    if not group.first:
+        return {}
     chosen = best_epoch(history, task.settings)
     if digests_of(work / f"epoch-{chosen}") != written:
         raise OSError(f"{work / f'epoch-{chosen}'} is not as it was written; run this again, and the seed is trained anew")
     shutil.copytree(work / f"epoch-{chosen}", out, copy_function=link_or_copy, dirs_exist_ok=True)
     write_json(out / "history.json", [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in history])
     system = load(out).to(task.device)
-    rates = {group["name"]: group["base_lr"] for group in optimiser.param_groups}
+    rates = {part["name"]: part["base_lr"] for part in optimiser.param_groups}
     optimised = {name: facts | {"rate": rates[name]} for name, facts in system.trained_parts().items() if name in rates}
     return {
         "seed": seed,
@@ -119,6 +133,17 @@ def train_seed(task: Task, seed: int, out: Path, *, work: Path, on_epoch: Callab
         "parameters": count_parameters(system),
         "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
     }
+
+
+def _left_by_an_earlier_run(task: Task, work: Path) -> dict[str, Any] | None:
+    """The state to go on from, on every process, if the first one finds it whole."""
+    path = work / "last.pt"
+    state = _whole(load_checkpoint(path, task.device), work, task.settings) if task.group.first else None
+    if task.group.of_first(state is not None) and state is None:
+        state = load_checkpoint(path, task.device)
+        if state is None:
+            raise OSError(f"{path} could be read by one process and not by another; run this again. Is the disk all right?")
+    return state
 
 
 def _whole(state: dict[str, Any] | None, work: Path, settings: Train) -> dict[str, Any] | None:
@@ -187,104 +212,54 @@ def rate_factor(group: str, *, epoch: int, progress: float, settings: Train, fin
     return factor * min(1.0, (epoch - 1 + progress) / warmup) if warmup else factor
 
 
-def _run_epoch(task: Task, system: Summarizer, optimiser: torch.optim.Adam, *, seed: int, number: int) -> Epoch:
-    fix_seed(seed, epoch=number)
+def _run_epoch(
+    task: Task, system: Summarizer, trained: nn.Module, optimiser: torch.optim.Adam, *, seed: int, number: int
+) -> Epoch:
+    """`trained` computes what `system` does, and averages gradients over the processes of the group."""
+    group = task.group
+    fix_seed(group.stream(seed), epoch=number)
     start = time.perf_counter()
     system.train()
     settings = task.settings
     batches = task.train.shuffled(settings.batch_size, seed=seed * 10_000 + number)
+    # A process without a row of a batch computes one that counts nothing: gradients are averaged over all processes.
+    shares = [group.share(rows) for rows in batches]
+    tokens = task.train.target_tokens
+    weights = [tokens(share) / tokens(rows) for share, rows in zip(shares, batches, strict=True)]
+    own = [share or rows[:1] for share, rows in zip(shares, batches, strict=True)]
     total = 0.0
-    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    parameters = [parameter for part in optimiser.param_groups for parameter in part["params"]]
     whole_groups = len(batches) - len(batches) % settings.accumulation  # batches of an epoch's last, smaller group come after
-    for step, batch in enumerate(_loaded(task, task.train, task.frame_inputs, batches), start=1):
-        for group in optimiser.param_groups:
+    for step, batch in enumerate(loaded(task.train, task.frame_inputs, own, task.device), start=1):
+        for part in optimiser.param_groups:
             factor = rate_factor(
-                group["name"], epoch=number, progress=step / len(batches), settings=settings, finetune=task.finetune
+                part["name"], epoch=number, progress=step / len(batches), settings=settings, finetune=task.finetune
             )
-            group["lr"] = group["base_lr"] * factor
-        with mixed_precision(task.device):
-            loss = system(batch)
-        if not torch.isfinite(loss):
-            raise Diverged(
-                f"seed {seed}, epoch {number}, batch {step}: the loss is {loss.item()}; lower train.lr_pretrained or train.lr_new"
-            )
+            part["lr"] = part["base_lr"] * factor
         group_size = settings.accumulation if step <= whole_groups else len(batches) - whole_groups
-        (loss / group_size).backward()
-        total += loss.item()
-        if step % settings.accumulation == 0 or step == len(batches):
+        complete = step % settings.accumulation == 0 or step == len(batches)
+        with nullcontext() if complete else apart(trained):
+            with mixed_precision(task.device):
+                loss = trained(batch)
+            if not torch.isfinite(loss):
+                raise Diverged(
+                    f"seed {seed}, epoch {number}, batch {step}: the loss is {loss.item()}; "
+                    "lower train.lr_pretrained or train.lr_new"
+                )
+            # Times the number of processes, because an average is taken of what is to be a sum.
+            (loss * (weights[step - 1] * group.size) / group_size).backward()
+        total += loss.item() * weights[step - 1]
+        if complete:
             torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-    rates = {group["name"]: group["lr"] for group in optimiser.param_groups}
-    seen = seen_in_validation(task, system)
+    (total,) = group.sum(total)
+    rates = {part["name"]: part["lr"] for part in optimiser.param_groups}
     return {
         "epoch": number,
         "train_loss": total / len(batches),
-        "val_loss": _validation_loss(task, system, seen),
-        **_validation_scores(task, system, seen),
+        **validate(task, system, group),
         "lr": rates["pretrained"],
         **{f"lr_{name}": rate for name, rate in rates.items() if name != "pretrained"},
         "seconds": time.perf_counter() - start,
     }
-
-
-def seen_in_validation(task: Task, system: Summarizer) -> FrameInputs | None:
-    """What the system sees of validation videos, as features: an image encoder that is trained embeds each frame once."""
-    system.eval()
-    if not isinstance(system, VisionSummarizer) or task.frame_inputs is None:
-        return task.frame_inputs
-    with mixed_precision(task.device):
-        return system.embedded(task.frame_inputs, task.validation.video_ids)
-
-
-@torch.no_grad()
-def _validation_loss(task: Task, system: Summarizer, seen: FrameInputs | None) -> float:
-    """Mean cross-entropy per target token."""
-    system.eval()
-    total, tokens = 0.0, 0
-    for batch in _loaded(task, task.validation, seen, list(task.validation.by_length(task.generation_batch_size))):
-        assert batch.labels_BL is not None
-        count = int((batch.labels_BL >= 0).sum())
-        with mixed_precision(task.device):
-            total += system(batch).item() * count
-        tokens += count
-    return total / tokens
-
-
-def look(task: Task, system: Summarizer) -> dict[str, float | None]:
-    """The loss on the validation split, and whether the system could look; see `pipeline.training.looking`."""
-    with watching(system) as watched:
-        loss = _validation_loss(task, system, seen_in_validation(task, system))
-    return {"loss": round(loss, 6)} | watched.means
-
-
-def _validation_scores(task: Task, system: Summarizer, seen: FrameInputs | None) -> dict[str, float]:
-    """By the metric that chooses the epoch, and by the study's primary metric."""
-    predictions = summarise(
-        system,
-        task.validation,
-        seen,
-        tokenizer=task.tokenizer,
-        settings=task.generate.model_copy(update={"beams": task.settings.validation_beams}),
-        device=task.device,
-        batch_size=task.generation_batch_size,
-        progress=False,
-    )
-    examples = task.validation
-    return {
-        f"val_{metric}": validation_score(
-            metric, predictions, examples.references, videos=examples.video_ids, entities=examples.entities
-        )
-        for metric in dict.fromkeys((task.settings.select, task.primary))
-    }
-
-
-def _loaded(task: Task, examples: Examples, seen: FrameInputs | None, batches: list[list[int]]) -> Iterator[Batch]:
-    """Batches on the device; the next one is read by a thread while this one is computed."""
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        pending = reader.submit(examples.batch, batches[0], seen)
-        for following in [*batches[1:], None]:
-            batch = pending.result()
-            if following is not None:
-                pending = reader.submit(examples.batch, following, seen)
-            yield (batch.pin_memory() if task.device.type == "cuda" else batch).to(task.device)

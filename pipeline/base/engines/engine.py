@@ -18,7 +18,9 @@ EXTRA = (
 
 
 class WorkerDiedError(RuntimeError):
-    """What worked on a shard has gone without a word, and trying again has not helped. `unfinished` are the shards it may be."""
+    """What worked on a shard has gone without a word, and trying again has not helped. `unfinished` are the shards it may be,
+    the most likely ones first.
+    """
 
     def __init__(self, reason: str, unfinished: Sequence[object]) -> None:
         super().__init__(reason)
@@ -27,10 +29,11 @@ class WorkerDiedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Means:
-    """What one shard needs: so many GPUs, else one core. `workers` is how many this machine takes at a time."""
+    """What one shard needs: so many cores, and GPUs if any. `workers` is how many this machine takes at a time."""
 
     workers: int
     gpus: int = 0
+    cores: int = 1
 
 
 class Engine(Protocol):

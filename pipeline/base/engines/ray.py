@@ -1,6 +1,6 @@
 """Tasks of Ray Core, on the cluster at `RAY_ADDRESS` or on one of this machine's own.
 
-All nodes see the project under the same path. A shard is one task: Ray gives it a core or a GPU, and gives it to another node if
+All nodes see the project under the same path. A shard is one task: Ray gives it cores or GPUs, and gives it to another node if
 the first is lost. No more tasks are handed over than the cluster can soon begin, so that a million of them fill no memory.
 """
 
@@ -46,12 +46,15 @@ class Ray:
                 ray.shutdown()
 
     def _hand_over(self, ray: Any, task: Callable[[T], None], shards: Sequence[T], means: Means) -> Iterator[T]:
-        needs = {"num_gpus": means.gpus} if means.gpus else {"num_cpus": 1}
-        remote = ray.remote(**needs, max_retries=RETRIES, retry_exceptions=False)(_work)
-        kind = "GPU" if means.gpus else "CPU"
-        slots = int(ray.cluster_resources().get(kind, 0))
+        remote = ray.remote(num_cpus=means.cores, num_gpus=means.gpus, max_retries=RETRIES, retry_exceptions=False)(_work)
+        kind, needed = ("GPU", means.gpus) if means.gpus else ("CPU", means.cores)
+        nodes = [int(node["Resources"].get(kind, 0)) for node in ray.nodes() if node["Alive"]]
+        slots = sum(there // needed for there in nodes)
         if not slots:
-            raise RuntimeError(f"runtime.engine: ray: the cluster has no {kind}; see `ray status`")
+            raise RuntimeError(
+                f"runtime.engine: ray: a shard needs {needed} {kind}, and no node of the cluster has more than {max(nodes)}; "
+                "see `ray status`"
+            )
         most = self.in_flight or _AHEAD * slots
         shared, root = ray.put(task), str(Path.cwd())
         waiting, pending = iter(shards), {}
@@ -79,7 +82,7 @@ def open_engine(runtime: "Runtime") -> Ray:
 
 
 def _join(ray: Any, means: Means) -> None:
-    """Join the cluster, or start one with as many cores as there are workers."""
+    """Join the cluster, or start one with as many cores as the workers have."""
     address = os.environ.get(ADDRESS)
     paths = [str(Path(__file__).parents[3]), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = {"PYTHONPATH": os.pathsep.join(paths)}
@@ -87,7 +90,7 @@ def _join(ray: Any, means: Means) -> None:
         variables["DVC_ROOT"] = str(Path(root).resolve())
     settings: dict[str, Any] = {"runtime_env": {"env_vars": variables}, "logging_level": "warning"}
     if address is None:
-        settings |= {"num_cpus": means.workers, "include_dashboard": False}
+        settings |= {"num_cpus": means.workers * means.cores, "include_dashboard": False}
     else:
         _require_cluster(address)
     ray.init(address=address or "local", **settings)

@@ -47,7 +47,8 @@ class Slurm:
                     raised = job.result()
                 except submitit.core.utils.UncompletedJobError as died:
                     reason = f"Slurm job {job.job_id} ended without a result ({job.state}); its words are in {job.paths.stderr}"
-                    raise WorkerDiedError(reason, [shard for part in left.values() for shard in part]) from died
+                    of_job = left.pop(job)
+                    raise WorkerDiedError(reason, [shard for part in (of_job, *left.values()) for shard in part]) from died
                 if raised is not None:
                     raise raised
                 yield from left.pop(job)
@@ -58,7 +59,7 @@ class Slurm:
 
     def _parameters(self, means: Means) -> dict[str, Any]:
         settings = self.settings
-        found: dict[str, Any] = {"timeout_min": settings.minutes, "mem_gb": settings.memory_gb, "cpus_per_task": 1}
+        found: dict[str, Any] = {"timeout_min": settings.minutes, "mem_gb": settings.memory_gb, "cpus_per_task": means.cores}
         if means.gpus:
             found["gpus_per_node"] = means.gpus
         if settings.cluster == "slurm":
