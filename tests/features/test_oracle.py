@@ -24,7 +24,9 @@ def write_frames(times: dict[str, list[float]]) -> None:
     pq.write_table(
         pa.table([column.cast(field.type) for column, field in zip(columns, SCHEMA, strict=True)], SCHEMA), FRAMES / "0.parquet"
     )
-    write_json(FRAMES / SUMMARY, {"count": max(map(len, times.values())), "short_side": 64, "videos": [], "sha256": {}})
+    write_json(
+        FRAMES / SUMMARY, {"keep": True, "count": max(map(len, times.values())), "short_side": 64, "videos": [], "sha256": {}}
+    )
 
 
 def video(name: str, split: str, *steps: str, entities: tuple[str, ...] = ("egg", "fish", "leek")) -> Video:

@@ -98,7 +98,7 @@ def outputs(engine: str, project: Path) -> dict[str, bytes]:
     """Frames, features and transcripts of the videos of the project, as bytes."""
     chosen, settings = (
         work.runtime(engine, extraction_batch_size=4),
-        Frames(count=5, short_side=24, jpeg_quality=92, videos_per_shard=16, max_failed_share=1.0),
+        Frames(count=5, short_side=24, jpeg_quality=92, videos_per_shard=16, keep=True, max_failed_share=1.0),
     )
     paths = sorted(project.glob("*.mp4"))
     corpus = pd.DataFrame([[path.stem, path.name, "ok"] for path in paths], columns=["video_id", "video_path", "status"])
