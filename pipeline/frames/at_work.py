@@ -22,8 +22,10 @@ class AtWork:
     def at(self, video_id: str) -> Iterator[None]:
         """Around the work on a video."""
         self._add("begins", video_id)
-        yield
-        self._add("ends", video_id)
+        try:
+            yield
+        finally:
+            self._add("ends", video_id)
 
     def done(self) -> None:
         self._marker.unlink(missing_ok=True)
@@ -35,15 +37,19 @@ class AtWork:
 
 @contextmanager
 def naming_videos(folder: Path, *, doing: str) -> Iterator[None]:
-    """Around work on the shards of the scratch folder `folder`: a process that dies is a `RuntimeError` that names its videos."""
+    """Around work on the shards of the scratch folder `folder`: a process that dies is a `RuntimeError` that names its videos.
+
+    When this process itself has died, the next run says where.
+    """
+    if left := _videos(folder):
+        print(f"the last run ended while it {doing} one of these videos: {', '.join(left)}", flush=True)
     for stale in _markers(folder):
         stale.unlink()
     try:
         yield
     except WorkerDiedError as error:
-        videos = sorted(video for marker in _markers(folder) for video in _begun(marker))
         raise RuntimeError(
-            f"a worker process died while it {doing} one of these videos: {', '.join(videos) or 'unknown'}. "
+            f"a worker process died while it {doing} one of these videos: {', '.join(_videos(folder)) or 'unknown'}. "
             "Either the file crashes the decoder (repair it or take it out of the dataset) or memory ran out "
             "(lower runtime.workers). "
             "Finished shards are kept: the next run resumes from there."
@@ -52,6 +58,10 @@ def naming_videos(folder: Path, *, doing: str) -> Iterator[None]:
 
 def _markers(folder: Path) -> list[Path]:
     return list(folder.glob(f".*{_SUFFIX}"))
+
+
+def _videos(folder: Path) -> list[str]:
+    return sorted(video for marker in _markers(folder) for video in _begun(marker))
 
 
 def _begun(marker: Path) -> Iterator[str]:

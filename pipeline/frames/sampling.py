@@ -102,14 +102,14 @@ def sample_shard(
                     continue
                 errors.passed()
                 writer.write_table(table)
-                videos.append(found_video(video_id, sampled))
+                videos.append(found_video(video_id, sampled, frames=len(sampled.frames)))
     at_work.done()
     return {"videos": videos}
 
 
-def found_video(video_id: str, sampled: SampledVideo) -> dict[str, Any]:
+def found_video(video_id: str, sampled: SampledVideo, *, frames: int) -> dict[str, Any]:
     """The row of a video that gave frames."""
-    found = {"video_id": video_id, "status": "ok", "reason": "", "note": sampled.note, "frames": len(sampled.frames)}
+    found = {"video_id": video_id, "status": "ok", "reason": "", "note": sampled.note, "frames": frames}
     return found | {"source_frames": sampled.source_frames, "width": sampled.width, "height": sampled.height}
 
 

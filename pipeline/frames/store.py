@@ -51,7 +51,7 @@ def is_kept(folder: Path) -> bool:
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """`summary.json` of a store. Missing or damaged, it is an error that names the stage to run; without frames, one that says so."""
+    """`summary.json` of a store. Missing or damaged is an error that names the stage; frames not kept, one that says so."""
     with readable(folder / SUMMARY, stage=_STAGE):
         summary: dict[str, Any] = read_json(folder / SUMMARY, {"keep": bool, "count": int, "short_side": int, "videos": list})
         if summary["keep"] and not isinstance(summary.get("sha256"), dict):
