@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.base.paths import DOWNLOADED
+from pipeline.base.resumable import run_shards
 from pipeline.corpus.table import Video, write_corpus
 from pipeline.features import fused, fused_shard
 from pipeline.features.fused import finished_pass
@@ -52,6 +53,16 @@ def test_files_are_the_same_bytes_whatever_the_workers_and_the_engine(project: U
         found[out] = contents(out)
     assert len(found["local1"]) == 2 * 3
     assert all(files == found["local1"] for files in found.values())
+
+
+def test_files_are_the_same_bytes_on_two_devices(project: Unkept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The devices are made up: processes as if for two GPUs compute on the CPU."""
+    project.fused(NAMES[0], out="one")
+    monkeypatch.setattr("pipeline.base.device.visible_devices", lambda: ["0", "1"])
+    monkeypatch.setattr(fused, "run_shards", lambda *args, **named: run_shards(*args, **(named | {"gpus": 1})))
+    monkeypatch.setenv("DVC_ROOT", str(project.folder / "elsewhere"))
+    project.fused(NAMES[0], out="two")
+    assert contents("one") == contents("two")
 
 
 def start(folder: Path) -> "subprocess.Popen[bytes]":
