@@ -34,6 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--videos", type=int, default=32)
+    parser.add_argument("--encoders", type=int, nargs="+", default=[1, len(MINI)], help="how many at once")
     arguments = parser.parse_args()
     params, names = load_params(), tuple(MINI)
     params = replace(params, runtime=params.runtime.model_copy(update={"device": "cpu", "engine": "local"}))
@@ -46,7 +47,7 @@ def main() -> None:
         root, film = Path(folder), long_video()
         paths = [str(shutil.copyfile(film, root / f"v{number:03d}.mp4")) for number in range(arguments.videos)]
         corpus = pd.DataFrame({"video_id": [Path(path).stem for path in paths], "video_path": paths, "status": "ok"})
-        for count in (1, len(names)):
+        for count in arguments.encoders:
             weights = root / f"weights{count}"
             for name in names[:count]:
                 take_mini_model(name, weights / name)
