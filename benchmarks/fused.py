@@ -27,7 +27,7 @@ from pipeline.features.fused import extract_unkept
 from pipeline.frames.sampling import sample_corpus
 from pipeline.frames.unkept import leave_frames
 
-FRAMES = Frames(count=50, short_side=256, jpeg_quality=92, keep=True, max_failed_share=0.0)
+FRAMES = Frames(count=50, short_side=256, jpeg_quality=92, videos_per_shard=16, keep=True, max_failed_share=0.0)
 
 
 def main() -> None:

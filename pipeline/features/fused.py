@@ -19,7 +19,7 @@ from pipeline.base.code import code_digest
 from pipeline.base.device import choose_device
 from pipeline.base.encoder_names import ORACLE
 from pipeline.base.engines.engine import choose_engine
-from pipeline.base.files import listed, replacing, write_json
+from pipeline.base.files import listed, temporary_beside, write_json
 from pipeline.base.params import read_yaml
 from pipeline.base.paths import PIPELINE
 from pipeline.base.resumable import Shard, all_done, run_shards, split_into_shards
@@ -82,12 +82,11 @@ def extract_unkept(frames: Path, out: Path, *, name: str, params: "Params", weig
     """
     with finished_pass(frames, name=name, params=params, weights=weights) as (found, embedder):
         assert embedder, "an encoder was asked for"
-        staged = found.folder / f"{embedder.digest}-published"
-        with replacing(staged) as temporary:
-            temporary.mkdir()
-            for shard, published in zip(found.shards, found.names, strict=True):
-                link_or_copy(found.folder / shard.name / embedder.file, temporary / published)
-            write_json(temporary / LOST, found.videos())
+        staged = temporary_beside(found.folder / embedder.digest)
+        staged.mkdir()
+        for shard, published in zip(found.shards, found.names, strict=True):
+            link_or_copy(found.folder / shard.name / embedder.file, staged / published)
+        write_json(staged / LOST, found.videos())
         link_files(staged, [*found.names, LOST], out)
         shutil.rmtree(staged)
         totals = {"frames": sum(count["frames"] for count in found.counts), "dim": embedder.spec.dim}

@@ -1,12 +1,14 @@
 """Which videos a worker is at: told in a file beside what it writes, so that they can be named when the worker dies."""
 
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
 from pipeline.base.engines.engine import WorkerDiedError
+from pipeline.base.owners import owner_in
 
 _SUFFIX = ".current"
 
@@ -15,7 +17,7 @@ class AtWork:
     """The videos that a process has begun and not ended; threads may share it. `path` is the temporary name of what it writes."""
 
     def __init__(self, path: Path) -> None:
-        self._marker = path.with_suffix(_SUFFIX)
+        self._marker = path.with_name((path.name.rpartition(".tmp")[0] or f".{path.stem}") + _SUFFIX)
         self._lock = Lock()
 
     @contextmanager
@@ -41,15 +43,16 @@ def naming_videos(folder: Path, *, doing: str) -> Iterator[None]:
 
     When this process itself has died, the next run says where.
     """
-    if left := _videos(folder):
-        print(f"the last run ended while it {doing} one of these videos: {', '.join(left)}", flush=True)
-    for stale in _markers(folder):
-        stale.unlink()
+    left = [marker for marker in _markers(folder) if _is_left(marker)]
+    if videos := _videos(left):
+        print(f"the last run ended while it {doing} one of these videos: {', '.join(videos)}", flush=True)
+    for marker in left:
+        marker.unlink()
     try:
         yield
     except WorkerDiedError as error:
         raise RuntimeError(
-            f"a worker process died while it {doing} one of these videos: {', '.join(_videos(folder)) or 'unknown'}. "
+            f"a worker process died while it {doing} one of these videos: {', '.join(_videos(_markers(folder))) or 'unknown'}. "
             "Either the file crashes the decoder (repair it or take it out of the dataset) or memory ran out "
             "(lower runtime.workers). "
             "Finished shards are kept: the next run resumes from there."
@@ -60,8 +63,14 @@ def _markers(folder: Path) -> list[Path]:
     return list(folder.glob(f".*{_SUFFIX}"))
 
 
-def _videos(folder: Path) -> list[str]:
-    return sorted(video for marker in _markers(folder) for video in _begun(marker))
+def _is_left(marker: Path) -> bool:
+    """Whether its process has ended, for all that is known: those of other hosts may be at work."""
+    owner = owner_in(marker.name.removesuffix(_SUFFIX))
+    return owner is None or owner.pid == os.getpid() or owner.is_gone()
+
+
+def _videos(markers: Sequence[Path]) -> list[str]:
+    return sorted(video for marker in markers for video in _begun(marker))
 
 
 def _begun(marker: Path) -> Iterator[str]:

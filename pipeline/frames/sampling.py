@@ -45,7 +45,12 @@ def sample_corpus(
     rows = videos_asked_for(corpus)
     work = partial(sample_shard, count=settings.count, short_side=settings.short_side, jpeg_quality=settings.jpeg_quality)
     key = fingerprint(
-        work.keywords, decoder(), PIL.__version__, code_digest("pipeline.frames.sampling"), settings.videos_per_shard, identities(rows)
+        work.keywords,
+        decoder(),
+        PIL.__version__,
+        code_digest("pipeline.frames.sampling"),
+        settings.videos_per_shard,
+        identities(rows),
     )
     shards = split_into_shards(rows, size=settings.videos_per_shard)
     with scratch_folder("sample_frames", key) as folder:

@@ -39,7 +39,12 @@ def decoded_storyboards(
     """
     work = partial(_decode_boards, count=settings.count, short_side=settings.short_side, frames=frames, width=width)
     key = fingerprint(
-        work.keywords, decoder(), PIL.__version__, code_digest("pipeline.frames.storyboards"), settings.videos_per_shard, identities(rows)
+        work.keywords,
+        decoder(),
+        PIL.__version__,
+        code_digest("pipeline.frames.storyboards"),
+        settings.videos_per_shard,
+        identities(rows),
     )
     shards = split_into_shards(rows, size=settings.videos_per_shard, suffix=".json")
     boards: Boards = {}

@@ -17,7 +17,7 @@ from pipeline.frames.unkept import leave_frames
 from tests.drawn_videos import cut_short, draw_video
 from tests.parameters import ROOT
 
-SETTINGS = Frames(count=5, short_side=96, jpeg_quality=92, keep=False, max_failed_share=0.5)
+SETTINGS = Frames(count=5, short_side=96, jpeg_quality=92, videos_per_shard=16, keep=False, max_failed_share=0.5)
 PIPELINE = """
 stages:
   extract_features:

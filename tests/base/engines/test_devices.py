@@ -97,7 +97,7 @@ def test_features_of_stored_frames_are_the_same_bytes_on_two_devices(project: Pa
     names = [f"v{number:02d}" for number in range(40)]
     paths = [str(draw_video(project / f"{name}.mp4", frames=6)) for name in names]
     corpus = pd.DataFrame({"video_id": names, "video_path": paths, "status": "ok"})
-    settings = Frames(count=4, short_side=24, jpeg_quality=92, keep=True, max_failed_share=1.0)
+    settings = Frames(count=4, short_side=24, jpeg_quality=92, videos_per_shard=16, keep=True, max_failed_share=1.0)
     sample_corpus(corpus, project / "frames", settings=settings, workers=1)
     found = []
     for devices in (["0"], ["0", "1"]):
