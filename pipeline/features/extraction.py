@@ -42,8 +42,7 @@ def extract_features(frames: Path, out: Path, *, weights: Path, runtime: "Runtim
     """
     summary, spec = read_summary(frames), read_spec(weights)
     sources, per_video, stored = frame_shards(frames), summary["count"], summary["short_side"]
-    if stored < spec.resize_to:
-        print(f"warning: {spec.name} wants pictures of {spec.resize_to} pixels, frames have {stored}: raise frames.short_side")
+    warn_of_small_frames(spec, stored)
     sha256 = file_sha256(weights / "encoder.safetensors")
     device = choose_device(runtime.device)
     footer = feature_footer(spec, sha256, device=device.type, per_video=per_video)
@@ -70,6 +69,13 @@ def extract_features(frames: Path, out: Path, *, weights: Path, runtime: "Runtim
         )
         publish(folder, [shard.name for shard in shards], out)
     return footer | {"frames": sum(count["frames"] for count in counts), "dim": spec.dim, "busy": busy_share(counts)}
+
+
+def warn_of_small_frames(spec: EncoderSpec, short_side: int) -> None:
+    if short_side < spec.resize_to:
+        print(
+            f"warning: {spec.name} wants pictures of {spec.resize_to} pixels, frames have {short_side}: raise frames.short_side"
+        )
 
 
 def feature_footer(spec: EncoderSpec, sha256: str, *, device: str, per_video: int) -> dict[str, str]:

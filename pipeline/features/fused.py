@@ -35,7 +35,7 @@ from pipeline.base.scratch import (
 )
 from pipeline.encoders.encoder import read_spec
 from pipeline.features.ahead import busy_share
-from pipeline.features.extraction import decoding_threads, feature_footer
+from pipeline.features.extraction import decoding_threads, feature_footer, warn_of_small_frames
 from pipeline.features.fused_shard import TIMES, Embedder, embed_shard
 from pipeline.frames.at_work import naming_videos
 from pipeline.frames.sampling import decoder, identities
@@ -112,10 +112,12 @@ def finished_pass(frames: Path, *, name: str, params: "Params", weights: Path) -
     with scratch_folder(_STAGE, base) as folder:
         chosen = _choose(folder, present, own, unkept)
         if chosen is None:
-            chosen = _begin(folder, present, absent, unkept)
+            chosen = _begin(folder, present, own, absent, unkept)
         key, digests = chosen
         shards = _shards(key, unkept)
         embedders = [each for each in present if each.digest in digests]
+        for each in embedders:
+            warn_of_small_frames(each.spec, unkept.short_side)
         work = partial(
             embed_shard, embedders=embedders, count=unkept.count, short_side=unkept.short_side, device=device,
             batch_size=params.runtime.extraction_batch_size, threads=decoding_threads(params.runtime, device),
@@ -180,17 +182,20 @@ def _done(key: str, folder: Path, unkept: Unkept) -> tuple[list[Shard], list[Sha
     return [shard for shard in shards if all_done([shard], folder)], shards
 
 
-def _begin(folder: Path, present: Sequence[Embedder], absent: Sequence[str], unkept: Unkept) -> tuple[str, set[str]]:
-    """A new pass, for every encoder whose vectors no finished pass has."""
-    had = {digest for key, digests in _passes(folder).items() if all_done(_shards(key, unkept), folder) for digest in digests}
-    chosen = {each.name: each.digest for each in present if each.digest not in had}
+def _begin(
+    folder: Path, present: Sequence[Embedder], own: Embedder | None, absent: Sequence[str], unkept: Unkept
+) -> tuple[str, set[str]]:
+    """A new pass, for `own` and every encoder whose vectors no finished pass has."""
+    begun = _passes(folder)
+    had = {digest for key, digests in begun.items() if all_done(_shards(key, unkept), folder) for digest in digests}
+    chosen = {each.name: each.digest for each in present if each == own or each.digest not in had}
     for name in absent:
         print(
             f"weights/{name} is not there yet: its features need a pass of their own; "
             "`dvc repro --glob 'weights*'` first makes one pass of all",
             flush=True,
         )
-    key = fingerprint(chosen)
+    key = fingerprint(chosen, sorted(begun))
     write_json(folder / f"pass-{key}.json", {"base": folder.name, "encoders": chosen})
     return key, set(chosen.values())
 
