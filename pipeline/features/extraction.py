@@ -72,6 +72,7 @@ def extract_features(frames: Path, out: Path, *, weights: Path, runtime: "Runtim
 
 
 def warn_of_small_frames(spec: EncoderSpec, short_side: int) -> None:
+    """Frames whose short side is shorter than what the encoder wants are enlarged."""
     if short_side < spec.resize_to:
         print(
             f"warning: {spec.name} wants pictures of {spec.resize_to} pixels, frames have {short_side}: raise frames.short_side"

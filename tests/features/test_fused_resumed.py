@@ -146,17 +146,31 @@ def test_an_unfinished_pass_whose_weights_have_changed_is_not_taken_up(
     assert len(decoded) == 80, "a pass each"
 
 
-def test_a_shard_that_the_disk_has_damaged_is_made_again(project: Unkept, decoded: list[Path]) -> None:
-    project.fused(NAMES[0])
-    before = contents("fused")
+def damage_a_shard() -> None:
     vectors = next(path for path in Path(".scratch/fused_features").glob("*/*-00001/*.parquet") if path.name != fused_shard.TIMES)
     data = bytearray(vectors.read_bytes())
     data[len(data) // 2] ^= 255
     vectors.unlink()
     vectors.write_bytes(data)
+
+
+def test_a_shard_that_the_disk_has_damaged_is_made_again(project: Unkept, decoded: list[Path]) -> None:
+    project.fused(NAMES[0])
+    before = contents("fused")
+    damage_a_shard()
     project.fused(NAMES[0])
     project.fused(NAMES[1])
     assert len(decoded) == 40 + 16 and contents("fused").items() >= before.items()
+
+
+def test_a_shard_made_again_without_some_weights_does_not_stand_for_them(project: Unkept, decoded: list[Path]) -> None:
+    project.fused(NAMES[0])
+    before = contents("fused")
+    damage_a_shard()
+    with finished_pass(Path("unkept"), name="oracle", params=project.params(), weights=Path("nowhere")) as (found, _):
+        assert [len(list(file.parent.iterdir())) for file in found.times().values()] == [3, 1, 3]
+    project.fused(NAMES[0], out="again")
+    assert len(decoded) == 40 + 16 + 40 and contents("again") == before
 
 
 @pytest.mark.parametrize("first", [True, False])
