@@ -27,13 +27,13 @@ from pipeline.features.fused import extract_unkept
 from pipeline.frames.sampling import sample_corpus
 from pipeline.frames.unkept import leave_frames
 
-FRAMES = Frames(count=50, short_side=256, jpeg_quality=92, videos_per_shard=16, keep=True, max_failed_share=0.0)
+FRAMES = Frames(count=50, short_side=256, jpeg_quality=92, videos_per_shard=8, keep=True, max_failed_share=0.0)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--videos", type=int, default=32)
+    parser.add_argument("--videos", type=int, default=16)
     parser.add_argument("--encoders", type=int, nargs="+", default=[1, len(MINI)], help="how many at once")
     arguments = parser.parse_args()
     params, names = load_params(), tuple(MINI)
