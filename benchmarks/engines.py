@@ -24,7 +24,7 @@ from pipeline.base.resumable import run_shards, split_into_shards
 from pipeline.frames.sampling import sample_corpus
 
 SECONDS_OF_A_VIDEO = 10  # the 5-minute video, cut: two rounds take minutes
-FRAMES = Frames(count=50, short_side=256, jpeg_quality=92, videos_per_shard=16, max_failed_share=0.0)
+FRAMES = Frames(count=50, short_side=256, jpeg_quality=92, videos_per_shard=16, keep=True, max_failed_share=0.0)
 SHARDS, VIDEOS = 100, 4 * FRAMES.videos_per_shard
 
 

@@ -23,7 +23,13 @@ def main() -> None:
         params.current.dataset.require_table()
     for warning in check_row_settings(params):
         print(f"warning: {warning}")
-    print(require_disk(params, read_yaml(PIPELINE), folder=scratch_root().parent))
+    pipeline = read_yaml(PIPELINE)
+    if not params.current.frames.keep:
+        trained = [name for name, row in pipeline["stages"]["train"]["foreach"].items() if row["trains"] == "finetune"]
+        print(
+            f"frames.keep: false: rows that train an encoder need frames, and will stop: {', '.join(trained) or 'there are none'}"
+        )
+    print(require_disk(params, pipeline, folder=scratch_root().parent))
     print(try_disk(scratch_root()))
     # The same bytes whatever was checked, so that nothing else runs again because of it.
     write_text(CHECKED, "The parameters were checked before the first stage.\n")

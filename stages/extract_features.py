@@ -4,8 +4,10 @@ python -m stages.extract_features --encoder clip_vit_b32
 """
 
 from pipeline.base.encoder_names import ORACLE
-from pipeline.base.params import load_params
+from pipeline.base.params import Params, load_params
 from pipeline.base.paths import FEATURES, FRAMES, WEIGHTS
+from pipeline.corpus.coverage import check_losses
+from pipeline.frames.store import is_kept
 from stages import item_of_stage, run
 
 
@@ -16,11 +18,10 @@ def main() -> None:
     if name == ORACLE:
         from pipeline.features.oracle import write_oracle_features
 
-        totals = write_oracle_features(FRAMES, out)
+        totals = write_oracle_features(FRAMES, out, params=params, weights=WEIGHTS)
         print(f"{name}: {totals['frames']} frames, {totals['shown']} of them show one or more of {totals['dim']} entities")
         return
     if name in study.ready_features:
-        from pipeline.corpus.coverage import check_losses
         from pipeline.features.ready_made import import_features
 
         found = import_features(
@@ -31,18 +32,28 @@ def main() -> None:
             print(f"{name}: no features of {len(without)} videos, such as {', '.join(without[:3])}")
         for reason in found["lost"].values():
             print(f"warning: {reason}")
-        check_losses(
-            failed=len(found["lost"]),
-            asked=found["asked"],
-            limit=study.frames.max_failed_share,
-            what=f"ready_features.{name}",
-            remedy=f"Mend the files named above, or raise frames.max_failed_share of study {params.study}.",
-        )
-        return
-    from pipeline.features.extraction import extract_features  # PyTorch, which takes seconds to import
+        failed, asked, what, named = len(found["lost"]), found["asked"], f"ready_features.{name}", "named above"
+    else:
+        failed, asked = embed(name, params)
+        what, named = f"extract_features@{name}", f"in {out}/lost.json"
+    remedy = f"Mend the files {named}, or raise frames.max_failed_share of study {params.study}."
+    check_losses(failed=failed, asked=asked, limit=study.frames.max_failed_share, what=what, remedy=remedy)
 
-    totals = extract_features(FRAMES, out, weights=weights, runtime=params.runtime)
-    print(f"{name}: {totals['frames']} frames, {totals['dim']} values each, {totals['precision']}")
+
+def embed(name: str, params: Params) -> tuple[int, int]:
+    """How many videos were lost, of how many; none of none where stage `sample_frames` has told already."""
+    from pipeline.features.extraction import extract_features  # PyTorch, which takes seconds to import
+    from pipeline.features.fused import extract_unkept
+
+    kept, out = is_kept(FRAMES), FEATURES / name
+    if kept:
+        totals = extract_features(FRAMES, out, weights=WEIGHTS / name, runtime=params.runtime)
+    else:
+        totals = extract_unkept(FRAMES, out, name=name, params=params, weights=WEIGHTS)
+    told = "" if kept else f" of {totals['ok']} of {totals['asked']} videos, {totals['failed']} lost"
+    print(f"{name}: {totals['frames']} frames{told}, {totals['dim']} values each, {totals['precision']}")
+    print(f"the encoder was busy {totals['busy']:.0%} of the time")
+    return (0, 0) if kept else (totals["failed"], totals["asked"])
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def make_frames(folder: Path) -> Callable[[], Any]:
     sample_corpus(
         corpus,
         folder,
-        settings=Frames(count=4, short_side=48, jpeg_quality=92, videos_per_shard=16, max_failed_share=0.5),
+        settings=Frames(count=4, short_side=48, jpeg_quality=92, videos_per_shard=16, keep=True, max_failed_share=0.5),
         workers=1,
     )
     return lambda: FrameStore(folder).images("a")

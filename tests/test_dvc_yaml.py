@@ -17,8 +17,8 @@ ROOMS = (
     "evaluation", "inference", "report", "rehearsal",
 )  # fmt: skip
 STAGES = [
-    "check", "download", "transcribe", "weights", "sample_frames", "extract_features", "train_text", "train", "evaluate_text",
-    "evaluate", "weights_more", "extract_features_more", "train_more", "evaluate_more", "probe_more", "control", "probe",
+    "check", "download", "transcribe", "weights", "weights_more", "sample_frames", "extract_features", "train_text", "train",
+    "evaluate_text", "evaluate", "extract_features_more", "train_more", "evaluate_more", "probe_more", "control", "probe",
     "floors", "costs", "report",
 ]  # fmt: skip
 TRAINING = ("train_text", "train", "train_more")

@@ -17,6 +17,13 @@ def choose_device(setting: str) -> torch.device:
     return torch.device(setting)
 
 
+def visible_devices() -> list[str]:
+    """The GPUs that this process may see, as `CUDA_VISIBLE_DEVICES` names them. Nothing is started on them for that."""
+    count = torch.cuda.device_count()
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return named[:count] or [str(number) for number in range(count)]
+
+
 def mixed_precision(device: torch.device) -> AbstractContextManager[object]:
     """bfloat16 autocast on a GPU, float32 on a CPU."""
     return torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext()

@@ -30,10 +30,10 @@ def study_needs(study: Study, pipeline: Mapping[str, Any], *, more: Sequence[str
     videos = _number_of_videos(study)
     watched = videos * frames.count if getattr(dataset, "videos", True) else 0
     model, side = _MODEL_BYTES[study.scale], _PIXEL_SIDE[study.scale]
-    finetuned = any(row["trains"] == "finetune" for row in seen)
+    finetuned = frames.keep and any(row["trains"] == "finetune" for row in seen)
     return {
         "videos": (videos if watched else 0) * _VIDEO_BYTES[dataset.name],
-        "frames": 2 * watched * frames.short_side**2 * 16 / 9 * _JPEG_BYTES,
+        "frames": frames.keep * 2 * watched * frames.short_side**2 * 16 / 9 * _JPEG_BYTES,
         "features": 2 * watched * len(encoders) * _FEATURE_BYTES,
         "pixels for fine-tuning": finetuned * watched * 3 * side**2,
         "pretrained weights": 2 * (len(encoders) + 2) * model,

@@ -50,6 +50,7 @@ class Frames(Block):
     short_side: Positive
     jpeg_quality: Annotated[int, Field(ge=1, le=100)]
     videos_per_shard: Positive
+    keep: bool
     max_failed_share: Share
 
 

@@ -5,9 +5,10 @@ has a one for each of them. A frame outside every step, and every frame of a dat
 zeros.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,29 +22,46 @@ from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_fol
 from pipeline.corpus.entities import entities_in
 from pipeline.corpus.table import read_corpus
 from pipeline.features.schema import NORMALISATION, feature_schema
-from pipeline.frames.store import frame_shards, frames_per_video, read_columns
+from pipeline.frames.store import frame_shards, frames_per_video, is_kept, read_columns
 
+if TYPE_CHECKING:
+    from pipeline.base.params import Params
+
+_TIMES = ["video_id", "frame_index", "pts_seconds"]
 _MULTIPLE = 8  # widths are filled up to one, so that attention heads divide them
 
 
-def write_oracle_features(frames: Path, out: Path) -> dict[str, Any]:
-    """A feature file for every shard of the frame store; returns totals."""
+def write_oracle_features(frames: Path, out: Path, *, params: "Params", weights: Path) -> dict[str, Any]:
+    """A feature file for every shard of the frame store; returns totals.
+
+    Of frames that are not kept, the times are those of a pass that decodes them; `weights` is the folder of all encoders.
+    """
+    if is_kept(frames):
+        times = {source.name: source for source in frame_shards(frames)}
+        return _write(times, out, per_video=frames_per_video(frames), read=partial(read_columns, columns=_TIMES))
+    from pipeline.features.fused import finished_pass  # PyTorch, which takes seconds to import
+
+    with finished_pass(frames, name=ORACLE, params=params, weights=weights) as (found, _):
+        return _write(found.times(), out, per_video=found.per_video, read=partial(pq.read_table, columns=_TIMES))
+
+
+def _write(times: Mapping[str, Path], out: Path, *, per_video: int, read: Callable[[Path], pa.Table]) -> dict[str, Any]:
+    """Vectors for the frame times in each of some files, by the names that are published."""
     corpus = read_corpus(DOWNLOADED, ("video_id", "steps", "segments", "entities"))
     names = sorted({name for entities in corpus["entities"] for name in entities})
-    sources, per_video = frame_shards(frames), frames_per_video(frames)
     sha256 = file_sha256(DOWNLOADED)
     footer = {"encoder": ORACLE, "weights_sha256": sha256, "normalisation": NORMALISATION}
     footer |= {"precision": "float16", "frames_per_video": str(per_video), "entities": ", ".join(names)}
-    key = fingerprint(footer, [file_sha256(source) for source in sources], code_digest("pipeline.features.oracle"))
+    key = fingerprint(footer, [file_sha256(source) for source in times.values()], code_digest("pipeline.features.oracle"))
     videos = {row["video_id"]: row for row in corpus[["video_id", "steps", "segments"]].to_dict("records")}
-    shards = [Shard(name=source.name, items=[source]) for source in sources]
+    shards = [Shard(name=name, items=[source]) for name, source in times.items()]
 
     def write_shard(items: Sequence[Path], path: Path) -> dict[str, Any]:
-        times = read_columns(items[0], ["video_id", "frame_index", "pts_seconds"])
-        values = _vectors(times, videos, names)
+        found = read(items[0])
+        values = _vectors(found, videos, names)
         vectors = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
         schema = feature_schema(values.shape[1], footer)
-        pq.write_table(pa.table([*times.columns, vectors], schema=schema), path)
+        pq.write_table(pa.table([*found.columns, vectors], schema=schema), path)
         return {"frames": len(values), "shown": int(values.any(axis=1).sum())}
 
     with scratch_folder(f"extract_features.{ORACLE}", key) as folder:

@@ -1,6 +1,5 @@
 """Evenly spaced frames of every video, decoded once into the store that `pipeline.frames.store` reads."""
 
-import base64
 import hashlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,15 +14,16 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pipeline.base.code import code_digest
-from pipeline.base.engines.engine import Engine, WorkerDiedError
+from pipeline.base.engines.engine import Engine
 from pipeline.base.files import write_json
 from pipeline.base.items import ItemErrors
 from pipeline.base.params import Frames
 from pipeline.base.resumable import run_shards, shard_digests, shard_seconds, split_into_shards
 from pipeline.base.scratch import file_identity, fingerprint, publish, scratch_folder
-from pipeline.frames.decoding import SampledVideo, sample_positions, sample_video
+from pipeline.frames.at_work import AtWork, naming_videos
+from pipeline.frames.decoding import SampledVideo, sample_video
 from pipeline.frames.opening import VideoError
-from pipeline.frames.store import SCHEMA, SUMMARY, FrameStore, jpeg_bytes
+from pipeline.frames.store import SCHEMA, SUMMARY, jpeg_bytes
 
 if TYPE_CHECKING:
     import pandas as pd  # worker processes import this module and need no pandas
@@ -42,40 +42,27 @@ def sample_corpus(
     finished shard. Shards are kept (as hard links), so that another text or limit in the study decodes nothing again. When a
     worker process dies, raises `RuntimeError` naming the videos that were being sampled.
     """
-    asked = corpus[(corpus["status"] == "ok") & (corpus["video_path"] != "")]  # a study may do without videos
-    columns = zip(asked["video_id"], asked["video_path"], strict=True)
-    rows: list[dict[str, str]] = [{"video_id": video_id, "video_path": path} for video_id, path in columns]
+    rows = videos_asked_for(corpus)
     work = partial(sample_shard, count=settings.count, short_side=settings.short_side, jpeg_quality=settings.jpeg_quality)
-    decoder = f"PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"
     key = fingerprint(
         work.keywords,
-        decoder,
+        decoder(),
         PIL.__version__,
         code_digest("pipeline.frames.sampling"),
         settings.videos_per_shard,
-        [[*row.values(), *file_identity(Path(row["video_path"]))] for row in rows],
+        identities(rows),
     )
     shards = split_into_shards(rows, size=settings.videos_per_shard)
     with scratch_folder("sample_frames", key) as folder:
-        for stale in folder.glob(".*.current"):
-            stale.unlink()
-        try:
+        with naming_videos(folder, doing="sampled"):
             parts = run_shards(work, shards, folder=folder, workers=workers, unit="video", title="sample frames", engine=engine)
-        except WorkerDiedError as error:
-            markers = [marker.read_text(encoding="utf-8").split() for marker in folder.glob(".*.current")]
-            at_work = sorted(video_ids[-1] for video_ids in markers if video_ids)
-            raise RuntimeError(
-                f"a worker process died while it sampled one of these videos: {', '.join(at_work) or 'unknown'}. "
-                "Either the file crashes the decoder (repair it or take it out of the dataset) or memory ran out "
-                "(lower runtime.workers). "
-                "Finished shards are kept: the next run resumes from there."
-            ) from error
         videos = [video | {"shard": shard.name} for shard, part in zip(shards, parts, strict=True) for video in part["videos"]]
         ok = [video for video in videos if video["status"] == "ok"]
         summary = {
+            "keep": True,
             "count": settings.count,
             "short_side": settings.short_side,
-            "decoder": decoder,
+            "decoder": decoder(),
             "asked": len(rows),
             "ok": len(ok),
             "failed": sum(video["status"] == "failed" for video in videos),
@@ -104,35 +91,58 @@ def sample_shard(
 
     One process may give a video several `threads`; of the first of its kind so many frames are decoded both ways.
     """
-    current = path.with_suffix(".current")  # if this process dies, the last line names its video
     videos: list[dict[str, Any]] = []
-    errors, comparison = ItemErrors(), Comparison(compared_frames)
+    at_work, errors, comparison = AtWork(path), ItemErrors(), Comparison(compared_frames)
     with pq.ParquetWriter(path, SCHEMA, compression="none") as writer:  # JPEG does not compress further
         for row in rows:
-            with current.open("a", encoding="utf-8") as marker:
-                marker.write(f"{row['video_id']}\n")
-            video_id, reason = row["video_id"], ""
-            compared = partial(comparison.frames, video_id)
-            try:
-                film = Path(row["video_path"])
-                sampled = sample_video(film, count=count, short_side=short_side, compared=compared, threads=threads)
-                table = _table(video_id, sampled, jpeg_quality=jpeg_quality)
+            video_id = row["video_id"]
+            with at_work.at(video_id):
+                try:
+                    compared = partial(comparison.frames, video_id)
+                    film = Path(row["video_path"])
+                    sampled = sample_video(film, count=count, short_side=short_side, compared=compared, threads=threads)
+                    table = _table(video_id, sampled, jpeg_quality=jpeg_quality)
+                except Exception as error:  # noqa: BLE001 - whatever one file provokes is its reason
+                    videos.append(lost_video(video_id, error, errors))
+                    continue
                 errors.passed()
-            except VideoError as error:
-                reason = str(error)
-                errors.passed()
-            except Exception as error:  # noqa: BLE001 - whatever one file provokes is its reason
-                reason = errors.reason(error)
-            if reason:
-                failed = {"video_id": video_id, "status": "failed", "reason": reason, "note": ""}
-                videos.append(failed | {"frames": 0, "source_frames": 0, "width": 0, "height": 0})
-                continue
-            writer.write_table(table)
-            ok = {"video_id": video_id, "status": "ok", "reason": "", "note": sampled.note, "frames": len(sampled.frames)}
-            size = {"source_frames": sampled.source_frames, "width": sampled.width, "height": sampled.height}
-            videos.append(ok | size)
-    current.unlink()
+                writer.write_table(table)
+                videos.append(found_video(video_id, sampled, frames=len(sampled.frames)))
+    at_work.done()
     return {"videos": videos}
+
+
+def found_video(video_id: str, sampled: SampledVideo, *, frames: int) -> dict[str, Any]:
+    """The row of a video that gave frames."""
+    found = {"video_id": video_id, "status": "ok", "reason": "", "note": sampled.note, "frames": frames}
+    return found | {"source_frames": sampled.source_frames, "width": sampled.width, "height": sampled.height}
+
+
+def lost_video(video_id: str, error: Exception, errors: ItemErrors) -> dict[str, Any]:
+    """The row of a video that gave none. Raises what is no fault of its own, by `errors`."""
+    if isinstance(error, VideoError):
+        errors.passed()
+        reason = str(error)
+    else:
+        reason = errors.reason(error)
+    lost = {"video_id": video_id, "status": "failed", "reason": reason, "note": ""}
+    return lost | {"frames": 0, "source_frames": 0, "width": 0, "height": 0}
+
+
+def videos_asked_for(corpus: "pd.DataFrame") -> list[dict[str, str]]:
+    """`video_id` and `video_path` of what is to be decoded: status "ok" and a file; a study may do without videos."""
+    asked = corpus[(corpus["status"] == "ok") & (corpus["video_path"] != "")]
+    columns = zip(asked["video_id"], asked["video_path"], strict=True)
+    return [{"video_id": video_id, "video_path": path} for video_id, path in columns]
+
+
+def identities(rows: Sequence[Mapping[str, str]]) -> list[list[int | str]]:
+    """What tells that one of these videos is another one."""
+    return [[*row.values(), *file_identity(Path(row["video_path"]))] for row in rows]
+
+
+def decoder() -> str:
+    return f"PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"
 
 
 class Comparison:
@@ -170,19 +180,8 @@ def describe_frames(summary: dict[str, Any], splits: Mapping[str, str]) -> dict[
         if video["status"] == "failed"
     ]
     notes = [{"video_id": video["video_id"], "note": video["note"]} for video in videos if video["note"]]
-    totals = {key: summary[key] for key in ("asked", "ok", "failed", "frames", "count", "decoder")}
+    totals = {key: summary[key] for key in ("keep", "asked", "ok", "failed", "frames", "count", "decoder")}
     return totals | {"per_split": per_split, "lost": lost, "notes": notes}
-
-
-def storyboards(store: FrameStore, video_ids: Sequence[str], *, frames: int, width: int) -> dict[str, list[str]]:
-    """For each video `frames` evenly chosen frames, `width` pixels wide, as base64 JPEG strings for a page."""
-    boards = {}
-    for video_id in video_ids:
-        images = store.images(video_id)
-        chosen = [images[position] for position in sample_positions(len(images), count=frames)]
-        small = [image.resize((width, max(1, round(image.height * width / image.width)))) for image in chosen]
-        boards[video_id] = [base64.b64encode(jpeg_bytes(image, quality=80)).decode("ascii") for image in small]
-    return boards
 
 
 def _table(video_id: str, sampled: SampledVideo, *, jpeg_quality: int) -> pa.Table:

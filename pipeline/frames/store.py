@@ -32,6 +32,8 @@ _RUN_AGAIN = f"run `dvc repro --force {_STAGE}`"
 def frame_shards(folder: Path) -> list[Path]:
     """The Parquet files of a store. Raises `FileNotFoundError` naming the stage to run when there are none."""
     shards = listed(folder, "*.parquet")
+    if not shards and (folder / SUMMARY).exists():
+        read_summary(folder)  # it may say why there are none
     if not shards:
         raise FileNotFoundError(f"{folder} holds no frames; run `dvc repro sample_frames` first")
     return shards
@@ -42,10 +44,23 @@ def frames_per_video(folder: Path) -> int:
     return int(read_summary(folder)["count"])
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
-    """`summary.json` of a store. Missing or damaged, it is an error that names the stage to run."""
+def is_kept(folder: Path) -> bool:
+    """Whether the frames were stored, or are decoded anew where they are embedded (`pipeline.frames.unkept`)."""
     with readable(folder / SUMMARY, stage=_STAGE):
-        summary: dict[str, Any] = read_json(folder / SUMMARY, {"count": int, "short_side": int, "videos": list, "sha256": dict})
+        return bool(read_json(folder / SUMMARY, {"keep": bool})["keep"])
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """`summary.json` of a store. Missing or damaged is an error that names the stage; frames not kept, one that says so."""
+    with readable(folder / SUMMARY, stage=_STAGE):
+        summary: dict[str, Any] = read_json(folder / SUMMARY, {"keep": bool, "count": int, "short_side": int, "videos": list})
+        if summary["keep"] and not isinstance(summary.get("sha256"), dict):
+            raise ValueError("not as it was written (sha256)")
+    if not summary["keep"]:
+        raise ValueError(
+            f"{folder}: frames were not kept (`frames.keep: false` of study {summary.get('study')}). "
+            "This row (or tool) needs them: set it to true, or leave the row out"
+        )
     return summary
 
 

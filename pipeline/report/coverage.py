@@ -66,12 +66,19 @@ class SpeechSummary(Counts):
         return list(next(iter(self.origins.values()), {}))
 
 
-class FramesSummary(Counts):
-    """`count` frames were asked for per video, `frames` were found in all."""
+class FramesSummary(Part):
+    """`count` frames were asked for per video, `frames` were found in all.
 
-    frames: int
+    Where frames were not kept, extraction alone knows how many were found and which videos were lost.
+    """
+
+    keep: bool = True
+    asked: int
     count: int
-    lost: list[Lost]
+    ok: int | None = None
+    failed: int | None = None
+    frames: int | None = None
+    lost: list[Lost] = Field(default_factory=list)
     notes: list[Note] = Field(default_factory=list)
 
 

@@ -9,7 +9,7 @@ from pipeline.base.files import listed, read_json
 from pipeline.base.paths import CORPUS, COSTS, FRAMES, METRICS, PREDICTIONS, STORYBOARDS
 from pipeline.evaluation.repeats import HALF
 from pipeline.frames.shown import shown_places
-from pipeline.frames.store import SUMMARY, FrameStore
+from pipeline.frames.store import SUMMARY, FrameStore, is_kept
 from pipeline.report.attention import read_attended
 from pipeline.report.checks import check_ablation, check_alone, check_rows
 from pipeline.report.costs import read_costs
@@ -56,7 +56,7 @@ def load_results(root: Path = Path(), *, declared: Collection[str] | None = None
         frames=read_summary(FramesSummary, root / METRICS / "frames.json"),
         speech=read_summary(SpeechSummary, root / METRICS / "speech.json"),
         storyboards=read_json(storyboards) if storyboards.exists() else None,
-        pictures=FrameStore(root / FRAMES) if (root / FRAMES / SUMMARY).exists() else None,
+        pictures=FrameStore(root / FRAMES) if (root / FRAMES / SUMMARY).exists() and is_kept(root / FRAMES) else None,
         known=read_known(root / CORPUS, rows[0].summaries),
         attended=next((read_attended(root, row.record) for row in rows if row.name == REFERENCE), None),
         costs=read_costs(root / COSTS),

@@ -37,7 +37,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def sample(folder: Path, videos: dict[str, Path], *, count: int = 5) -> Path:
     columns = ["video_id", "split", "video_path", "status", "reason"]
     corpus = pd.DataFrame([[name, "train", str(path), "ok", ""] for name, path in videos.items()], columns=columns)
-    settings = Frames(count=count, short_side=24, jpeg_quality=92, videos_per_shard=16, max_failed_share=1.0)
+    settings = Frames(count=count, short_side=24, jpeg_quality=92, videos_per_shard=16, keep=True, max_failed_share=1.0)
     sample_corpus(corpus, folder / "frames", settings=settings, workers=1)
     return folder / "frames"
 

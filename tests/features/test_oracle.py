@@ -1,6 +1,7 @@
 """The encoder that cannot err: what a frame shows follows from the annotated step that it falls into."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -8,13 +9,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.base.files import write_json
-from pipeline.base.paths import CORPUS, DOWNLOADED, FEATURES, FRAMES
+from pipeline.base.params import load_params
+from pipeline.base.paths import CORPUS, DOWNLOADED, FEATURES, FRAMES, WEIGHTS
 from pipeline.corpus.table import Video, write_corpus
 from pipeline.evaluation.probe import probe_encoders
 from pipeline.features.frame_inputs import open_features
 from pipeline.features.oracle import write_oracle_features
 from pipeline.features.schema import feature_schema, read_footer
 from pipeline.frames.store import SCHEMA, SUMMARY
+
+ROOT = Path(__file__).parents[2]
 
 
 def write_frames(times: dict[str, list[float]]) -> None:
@@ -24,7 +28,13 @@ def write_frames(times: dict[str, list[float]]) -> None:
     pq.write_table(
         pa.table([column.cast(field.type) for column, field in zip(columns, SCHEMA, strict=True)], SCHEMA), FRAMES / "0.parquet"
     )
-    write_json(FRAMES / SUMMARY, {"count": max(map(len, times.values())), "short_side": 64, "videos": [], "sha256": {}})
+    write_json(
+        FRAMES / SUMMARY, {"keep": True, "count": max(map(len, times.values())), "short_side": 64, "videos": [], "sha256": {}}
+    )
+
+
+def oracle() -> dict[str, Any]:
+    return write_oracle_features(FRAMES, FEATURES / "oracle", params=load_params(ROOT), weights=WEIGHTS)
 
 
 def video(name: str, split: str, *steps: str, entities: tuple[str, ...] = ("egg", "fish", "leek")) -> Video:
@@ -45,7 +55,7 @@ def test_a_frame_shows_what_its_step_names() -> None:
         [video("a", "train", "fry the egg", "cut leeks and fish", "serve"), video("b", "test", "boil the fish")], DOWNLOADED
     )
     write_frames({"a": [0.0, 1.9, 2.0, 4.5, 6.0, 9.0], "b": [2.0]})
-    totals = write_oracle_features(FRAMES, FEATURES / "oracle")
+    totals = oracle()
     assert totals == {"frames": 7, "shown": 4, "dim": 3}
     inputs = open_features(FEATURES / "oracle")
     frames, mask = inputs.gather(["a", "b"])
@@ -62,7 +72,7 @@ def test_a_frame_shows_what_its_step_names() -> None:
 def test_without_entities_it_knows_nothing_and_says_so() -> None:
     write_corpus([video("a", "train", "fry the egg", entities=())], DOWNLOADED)
     write_frames({"a": [0.0]})
-    assert write_oracle_features(FRAMES, FEATURES / "oracle") == {"frames": 1, "shown": 0, "dim": 0}
+    assert oracle() == {"frames": 1, "shown": 0, "dim": 0}
     assert not open_features(FEATURES / "oracle").values.any()
 
 
@@ -84,7 +94,7 @@ def test_a_probe_tells_features_that_know_from_features_that_do_not() -> None:
     write_corpus(videos, CORPUS)
     times = {each.video_id: [0.0, 1.0, 3.0] for each in videos}
     write_frames(times)
-    write_oracle_features(FRAMES, FEATURES / "oracle")
+    oracle()
     generator = np.random.default_rng(0)
     noise = generator.normal(size=(120, 6))
     known = noise.copy()
@@ -101,5 +111,5 @@ def test_a_probe_without_entities_has_no_figure() -> None:
     for path in (DOWNLOADED, CORPUS):
         write_corpus([video("a", "train", "fry the egg", entities=())], path)
     write_frames({"a": [0.0]})
-    write_oracle_features(FRAMES, FEATURES / "oracle")
+    oracle()
     assert probe_encoders({}, truth=FEATURES / "oracle") == {"train_frames": 0, "test_frames": 0, "accuracy": {}}

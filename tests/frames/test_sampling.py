@@ -24,13 +24,14 @@ from pipeline.base.params import Frames
 from pipeline.corpus.folder import read_videos
 from pipeline.corpus.table import read_corpus, write_corpus
 from pipeline.frames.decoding import sample_video
-from pipeline.frames.sampling import sample_corpus, storyboards
+from pipeline.frames.sampling import sample_corpus
 from pipeline.frames.store import FrameStore
+from pipeline.frames.storyboards import storyboards
 from tests.drawn_videos import draw_sound, draw_video
 
 REAL = Path("../shared/data/videos").resolve()
 ROOT = Path(__file__).parents[2]
-SETTINGS = Frames(count=6, short_side=48, jpeg_quality=92, videos_per_shard=16, max_failed_share=0.5)
+SETTINGS = Frames(count=6, short_side=48, jpeg_quality=92, videos_per_shard=16, keep=True, max_failed_share=0.5)
 
 
 def make_corpus(paths: dict[str, Path]) -> pd.DataFrame:
@@ -250,7 +251,7 @@ def test_every_real_file_ends_as_frames_or_with_its_reason(tmp_path: Path) -> No
     table.write_text("video_id,file\n" + "".join(f"{name.replace('.', '_')},{name}\n" for name in names))
     dataset = FolderDataset(name="folder", table=str(table), videos=str(REAL), entities="", max_failed_share=0.5)
     write_corpus(read_videos(dataset), tmp_path / "corpus.parquet")
-    settings = Frames(count=50, short_side=64, jpeg_quality=92, videos_per_shard=16, max_failed_share=0.5)
+    settings = Frames(count=50, short_side=64, jpeg_quality=92, videos_per_shard=16, keep=True, max_failed_share=0.5)
     summary = sample_corpus(read_corpus(tmp_path / "corpus.parquet"), tmp_path / "frames", settings=settings, workers=2)
     frames = {video["video_id"]: (video["frames"], video["source_frames"]) for video in summary["videos"]}
     assert frames == {

@@ -12,7 +12,7 @@ from pipeline.frames.sampling import sample_corpus
 from pipeline.frames.store import FrameStore
 from tests.drawn_videos import draw_video
 
-SETTINGS = Frames(count=6, short_side=48, jpeg_quality=92, videos_per_shard=16, max_failed_share=0.5)
+SETTINGS = Frames(count=6, short_side=48, jpeg_quality=92, videos_per_shard=16, keep=True, max_failed_share=0.5)
 
 
 @pytest.fixture

@@ -102,6 +102,16 @@ def test_optional_files_may_be_absent_and_the_page_says_so(inputs: Path, tmp_pat
     assert html.count("<article>") == 6
 
 
+def test_of_frames_that_were_not_kept_the_page_counts_nothing_that_nobody_knows(inputs: Path, tmp_path: Path) -> None:
+    about = {"keep": False, "asked": 60, "count": 12, "decoder": "PyAV", "per_split": {"train": {"asked": 60}}}
+    write_json(inputs / "metrics" / "frames.json", about)
+    write_json(inputs / "data" / "frames" / "summary.json", {"keep": False, "study": "kitchen", "count": 12, "videos": []})
+    html = (write(inputs, tmp_path / "reports") / "index.html").read_text()
+    assert "12 frames were asked for per video, of 60 videos. They were embedded and not kept" in html
+    assert "<code>lost.json</code> of each folder of" in html and "None gave" not in html
+    assert "the file ends in the middle of a frame" in html, "videos lost before are still listed"
+
+
 def test_page_shows_frames_lost_videos_training_and_signatures(inputs: Path, tmp_path: Path) -> None:
     html = (write(inputs, tmp_path / "reports") / "index.html").read_text()
     assert html.count("<img ") == 6 * 4, "frames of the first six videos, for readers without JavaScript"

@@ -1,15 +1,23 @@
 """The stage: reads the corpus, writes frames and metrics, and fails only after everything is written."""
 
+import base64
+import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.corpus.table import Video, write_corpus
 from pipeline.frames.store import FrameStore
+from pipeline.report.coverage import FramesSummary
+from pipeline.training.table_row import seen_digests
 from stages import sample_frames
 from tests.drawn_videos import cut_short, draw_video
 from tests.parameters import write_parameters
+
+SETTINGS = {"count": 8, "short_side": 64, "max_failed_share": 0.5}
 
 
 @pytest.fixture
@@ -30,8 +38,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def set_limit(share: float) -> None:
-    frames = {"count": 8, "short_side": 64, "max_failed_share": share}
-    write_parameters(Path(), lambda study: study["frames"].update(frames))
+    write_parameters(Path(), lambda study: study["frames"].update(SETTINGS, max_failed_share=share))
 
 
 def read(path: str) -> dict:
@@ -86,3 +93,39 @@ def test_without_a_corpus_it_says_which_stage_to_run(project: Path) -> None:
     Path("data/corpus/downloaded.parquet").unlink()
     with pytest.raises(FileNotFoundError, match="run `dvc repro download` first"):
         sample_frames.main()
+
+
+def test_with_keep_false_it_stores_no_frames_and_says_what_is_known(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sample_frames.main()
+    kept = {video: len(pictures) for video, pictures in read("data/storyboards.json").items()}
+    write_parameters(Path(), lambda study: study["frames"].update(SETTINGS, keep=False))
+    for _ in range(2):
+        sample_frames.main()
+        assert [path.name for path in Path("data/frames").iterdir()] == ["summary.json"]
+        metrics = read("metrics/frames.json")
+        assert metrics.pop("decoder").startswith("PyAV")
+        per_split = {"train": {"asked": 2}, "validation": {"asked": 1}, "test": {"asked": 2}}
+        assert metrics == {"keep": False, "asked": 5, "count": 8, "per_split": per_split}, "nobody knows yet which are lost"
+        assert {video: len(pictures) for video, pictures in read("data/storyboards.json").items()} == kept
+    assert "frames of 5 videos are not kept: extract_features decodes them" in capsys.readouterr().out
+    told = r"frames were not kept \(`frames\.keep: false` of study kitchen\).*set it to true, or leave the row out"
+    with pytest.raises(ValueError, match=told):
+        FrameStore(Path("data/frames"))
+    with pytest.raises(ValueError, match=told):
+        seen_digests("data/frames")
+    assert FramesSummary.model_validate(read("metrics/frames.json")).failed is None
+
+
+def test_storyboards_of_frames_that_are_not_kept_are_of_the_same_frames(project: Path) -> None:
+    sample_frames.main()
+    stored = decoded_pictures()
+    write_parameters(Path(), lambda study: study["frames"].update(SETTINGS, keep=False))
+    sample_frames.main()
+    for one, other in zip(stored, decoded_pictures(), strict=True):
+        assert one.shape == other.shape and np.abs(one - other).mean() < 4
+
+
+def decoded_pictures() -> list[np.ndarray]:
+    boards = read("data/storyboards.json")
+    jpegs = [base64.b64decode(picture) for pictures in boards.values() for picture in pictures]
+    return [np.asarray(Image.open(io.BytesIO(jpeg))).astype(int) for jpeg in jpegs]

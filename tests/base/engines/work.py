@@ -39,3 +39,10 @@ def die(items: Sequence[Any], path: Path) -> dict[str, Any]:
 def slowly(items: Sequence[Any], path: Path) -> dict[str, Any]:
     time.sleep(0.5)
     return write(items, path)
+
+
+def on_a_device(items: Sequence[Any], path: Path) -> dict[str, Any]:
+    """Says which device the process sees. It takes a moment, so that every process gets some of the work."""
+    time.sleep(0.3)
+    write(items, path)
+    return {"device": os.environ.get("CUDA_VISIBLE_DEVICES"), "process": os.getpid()}
