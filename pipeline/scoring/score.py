@@ -21,7 +21,7 @@ from pipeline.scoring.statistics import (
     bootstrap_interval,
     mean_over_seeds,
     percentile_interval,
-    resample_counts,
+    resampled_sums,
 )
 
 
@@ -87,11 +87,10 @@ def _per_video(values: list[list[float]], seeds: Sequence[int], *, resamples: in
 
 
 def _over_corpus(scorer: OverCorpus, summaries: Summaries, *, resamples: int, seed: int) -> Score:
-    counts = resample_counts(len(summaries.videos), resamples=resamples, seed=seed)
     by_draw = [[scorer.statistics(texts, summaries.references) for texts in seeds] for seeds in summaries.draws]
     statistics = [np.sum(draws, axis=0) for draws in zip(*by_draw, strict=True)]  # the draws of a video are one corpus
     points = [float(scorer.combine(row.sum(axis=0))) for row in statistics]
-    samples = [scorer.combine(counts @ row) for row in statistics]
+    samples = [scorer.combine(resampled_sums(row, resamples=resamples, seed=seed)) for row in statistics]
     per_seed = [percentile_interval(point, Resampled(sample)) for point, sample in zip(points, samples, strict=True)]
     over_seeds = mean_over_seeds(np.stack(samples, axis=1), seed=seed)
     return _score(percentile_interval(float(np.mean(points)), over_seeds), summaries.seeds, per_seed)

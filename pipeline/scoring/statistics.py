@@ -97,6 +97,12 @@ def resample_counts(items: int, *, resamples: int, seed: int) -> npt.NDArray[np.
     return counts
 
 
+def resampled_sums(values_VK: Floats, *, resamples: int, seed: int) -> Floats:
+    """Sums over the videos of each resample, `[R, K]`."""
+    counts = resample_counts(len(values_VK), resamples=resamples, seed=seed)
+    return np.concatenate([counts[part] @ values_VK for part in _parts(resamples, len(values_VK))])
+
+
 @dataclass(frozen=True)
 class Resampled:
     """`figures` `[R]` of all resamples.
