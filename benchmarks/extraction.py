@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pipeline.base.files import write_json
+from pipeline.base.scratch import file_sha256
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +51,7 @@ def measure(name: str, videos: int, device_name: str) -> str:
     import torch
 
     from pipeline.base.device import choose_device
-    from pipeline.base.params import Runtime
+    from pipeline.base.params import load_params
     from pipeline.encoders.encoder import build_module, load_encoder, save_encoder
     from pipeline.encoders.pretrained_specs import pretrained_spec
     from pipeline.features.extraction import extract_features
@@ -64,7 +65,7 @@ def measure(name: str, videos: int, device_name: str) -> str:
         torch.manual_seed(0)
         save_encoder(spec, build_module(spec), weights, source={"source": "random, for a benchmark"})
         start = time.perf_counter()
-        runtime = Runtime(workers=1, device=device_name, extraction_batch_size=128, generation_batch_size=1, cost_repeats=1)
+        runtime = load_params().runtime.model_copy(update={"workers": 1, "device": device_name, "extraction_batch_size": 128})
         totals = extract_features(frames, Path(folder) / "out", weights=weights, runtime=runtime)
         seconds = time.perf_counter() - start
         encoder = load_encoder(weights)
@@ -108,7 +109,9 @@ def write_frames(folder: Path, videos: int) -> None:
             "image": images * count,
         }
         pq.write_table(pa.table(columns), folder / f"{number:05d}.parquet")
-    write_json(folder / "summary.json", {"count": FRAMES, "short_side": 256})
+    digests = {shard.name: file_sha256(shard) for shard in sorted(folder.glob("*.parquet"))}
+    summary = {"keep": True, "count": FRAMES, "short_side": 256, "videos": [], "sha256": digests}
+    write_json(folder / "summary.json", summary)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def write_frames(folder: Path, shards: int) -> None:
         ok = {"status": "ok", "reason": "", "note": "", "frames": FRAMES, "source_frames": 7500, "width": 640, "height": 360}
         videos += [{"video_id": name} | ok | {"shard": shard} for name in names(number)]
         digests[shard] = f"{number:064d}"
-    write_json(folder / SUMMARY, {"count": FRAMES, "short_side": 256, "videos": videos, "sha256": digests})
+    write_json(folder / SUMMARY, {"keep": True, "count": FRAMES, "short_side": 256, "videos": videos, "sha256": digests})
 
 
 def write_features(folder: Path, shards: int) -> None:

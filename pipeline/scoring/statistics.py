@@ -229,14 +229,9 @@ def randomisation_p(difference: Floats, *, resamples: int, seed: int) -> float:
 
     if float(np.abs(difference).max()) < _TINY:
         return 1.0
+    rng, batch = np.random.default_rng(seed), max(1, _AT_A_TIME // len(difference))
     found = permutation_test(
-        (difference,),
-        _mean,
-        permutation_type="samples",
-        n_resamples=resamples,
-        batch=max(1, _AT_A_TIME // len(difference)),
-        vectorized=True,
-        rng=np.random.default_rng(seed),
+        (difference,), _mean, permutation_type="samples", n_resamples=resamples, batch=batch, vectorized=True, rng=rng
     )
     return float(found.pvalue)
 
