@@ -155,10 +155,10 @@ def test_a_killed_parent_leaves_nobody_behind(tmp_path: Path, how: signal.Signal
     finally:
         parent.send_signal(how)
     assert parent.wait(timeout=60) == -how
-    wait_for(lambda: all(gone(pid) for pid in pids(tmp_path)), seconds=20)
+    wait_for(lambda: all(gone(pid) for pid in pids(tmp_path)), seconds=30)
 
 
-def wait_for(met: Callable[[], bool], *, seconds: float = 60.0) -> None:
+def wait_for(met: Callable[[], bool], *, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < deadline, "not in time"
