@@ -9,6 +9,7 @@ import argparse
 import os
 import shutil
 import statistics
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from pipeline.frames.sampling import sample_corpus
 
 SECONDS_OF_A_VIDEO = 10  # the 5-minute video, cut: two rounds take minutes
 FRAMES = Frames(count=50, short_side=256, jpeg_quality=92, videos_per_shard=16, keep=True, max_failed_share=0.0)
-SHARDS, VIDEOS = 100, 4 * FRAMES.videos_per_shard
+SHARDS, VIDEOS = 100, 8 * FRAMES.videos_per_shard
 
 
 def main() -> None:
@@ -51,6 +52,18 @@ def main() -> None:
                     work(choose_engine(settings(*way)), way[1], root / f"out-{way[0]}{way[1]}")
                     seconds[way].append(time.perf_counter() - start)
             print(table(title, {way: statistics.median(each) for way, each in seconds.items()}), flush=True)
+        print(
+            f"\n{len(copies)} videos sampled on a cluster of Ray, nodes of one core\n\n| nodes | seconds | times as fast as one |"
+        )
+        print("|---|---|---|")
+        taken: dict[str, list[float]] = {"1": [], "2": [], "2, one killed half-way": []}
+        for number in range(arguments.rounds):
+            for nodes, each in taken.items():
+                os.environ["DVC_ROOT"] = str(root / f"nodes {nodes} {number}")
+                each.append(on_nodes(copies, int(nodes[0]), root / "out-nodes", killed="killed" in nodes))
+        medians = {nodes: statistics.median(each) for nodes, each in taken.items()}
+        for nodes, each in medians.items():
+            print(f"| {nodes} | {each:.2f} | {medians['1'] / each:.2f} |", flush=True)
 
 
 def settings(name: str, workers: int) -> Runtime:
@@ -83,6 +96,33 @@ def sample(videos: Sequence[Path], engine: Engine, workers: int, out: Path) -> N
     columns = ["video_id", "video_path", "status"]
     corpus = pd.DataFrame([[path.stem, str(path), "ok"] for path in videos], columns=columns)
     sample_corpus(corpus, out, settings=FRAMES, workers=workers, engine=engine)
+
+
+def on_nodes(videos: Sequence[Path], nodes: int, out: Path, *, killed: bool) -> float:
+    """Seconds, without the start of the cluster; `killed`: the first node goes when half of the shards are done."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        os.environ["RAY_ADDRESS"] = cluster.address
+        first, *_ = [cluster.add_node(num_cpus=1) for _ in range(nodes)]
+        cluster.wait_for_nodes()
+
+        def kill() -> None:
+            while len(list(Path(os.environ["DVC_ROOT"]).rglob("*.parquet.json"))) < len(videos) / FRAMES.videos_per_shard / 2:
+                time.sleep(0.1)
+            cluster.remove_node(first, allow_graceful=False)
+
+        watcher = threading.Thread(target=kill if killed else lambda: None)
+        watcher.start()
+        start = time.perf_counter()
+        sample(videos, choose_engine(settings("ray", nodes)), nodes, out)
+        seconds = time.perf_counter() - start
+        watcher.join()
+        return seconds
+    finally:
+        cluster.shutdown()
+        del os.environ["RAY_ADDRESS"]
 
 
 def cut(video: Path, out: Path) -> Path:
