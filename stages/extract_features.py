@@ -35,7 +35,7 @@ def main() -> None:
         failed, asked, what, named = len(found["lost"]), found["asked"], f"ready_features.{name}", "named above"
     else:
         failed, asked = embed(name, params)
-        what, named = f"extract_features@{name}", f"in {out}/lost.json"
+        what, named = f"extract_features@{name}", f"in {out}/_lost.json"
     remedy = f"Mend the files {named}, or raise frames.max_failed_share of study {params.study}."
     check_losses(failed=failed, asked=asked, limit=study.frames.max_failed_share, what=what, remedy=remedy)
 

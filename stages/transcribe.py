@@ -42,13 +42,13 @@ def hear(params: Params) -> dict[str, Any]:
         nothing_to_hear(SPEECH)
         write_with_transcripts(DOWNLOADED, CORPUS, {}, origin="")
         return describe_heard("", {}, [])
-    from pipeline.base.device import choose_device
+    from pipeline.base.device import device_of_tasks
     from pipeline.base.engines.engine import choose_engine
     from pipeline.speech.store import read_texts
     from pipeline.speech.transcribe import hear_videos
 
     splits, videos = videos_to_hear(DOWNLOADED)
-    device = choose_device(params.runtime.device).type
+    device = device_of_tasks(params.runtime)
     engine, workers = choose_engine(params.runtime), params.runtime.processes
     origin, heard = hear_videos(videos, SPEECH, settings=settings, device=device, workers=workers, engine=engine)
     write_with_transcripts(DOWNLOADED, CORPUS, read_texts(SPEECH), origin=origin)

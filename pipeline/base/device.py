@@ -3,9 +3,13 @@
 import os
 import random
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+
+if TYPE_CHECKING:
+    from pipeline.base.params import Runtime
 
 
 def choose_device(setting: str) -> torch.device:
@@ -15,6 +19,22 @@ def choose_device(setting: str) -> torch.device:
     if setting == "auto":
         setting = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(setting)
+
+
+def device_of_tasks(runtime: "Runtime", *, engine: str = "") -> str:
+    """`cpu` or `cuda`: where work is done that `engine` (the one of `runtime`) may hand to other machines.
+
+    This machine's GPUs say nothing of theirs: `cuda` is taken as it is, and `auto` where no GPU is seen is a `ValueError`.
+    """
+    engine = engine or runtime.engine
+    elsewhere = (engine == "ray" and "RAY_ADDRESS" in os.environ) or (engine == "slurm" and runtime.slurm.cluster == "slurm")
+    if not elsewhere:
+        return choose_device(runtime.device).type
+    if runtime.device == "auto" and not torch.cuda.is_available():
+        raise ValueError(
+            f"runtime.device: auto: no GPU is seen here, and the machines of engine {engine} may have some; set it to cuda or cpu"
+        )
+    return "cuda" if runtime.device == "auto" else runtime.device
 
 
 def visible_devices() -> list[str]:

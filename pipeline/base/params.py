@@ -189,6 +189,7 @@ class Runtime(Block):
     slurm: SlurmSettings
     device: Literal["auto", "cpu", "cuda"]
     processes_per_seed: Positive
+    cores_per_gpu: Positive
     extraction_batch_size: Positive
     generation_batch_size: Positive
     cost_repeats: Positive

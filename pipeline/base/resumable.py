@@ -21,7 +21,7 @@ from pipeline.base.engines.engine import Engine, Means, WorkerDiedError
 from pipeline.base.engines.local import Local
 from pipeline.base.files import replacing, write_json
 from pipeline.base.leases import claimed
-from pipeline.base.scratch import digests_of, file_sha256, files_of, fingerprint, read_kept
+from pipeline.base.scratch import digests_of, discard, file_sha256, files_of, fingerprint, read_kept
 from pipeline.base.sharing import share
 
 Work = Callable[[Sequence[Any], Path], dict[str, Any]]
@@ -57,9 +57,10 @@ def run_shards(
     forked: bool = False,
     engine: Engine | None = None,
     gpus: int = 0,
+    cores: int = 1,
 ) -> list[dict[str, Any]]:
     """Call `work(shard.items, temporary_path)` for every shard that is not done, in `workers` processes, or where `engine` has
-    them worked on; each needs so many `gpus`.
+    them worked on; each needs so many `gpus` and `cores`.
 
     `work` must be picklable and write a file or folder at the path it is given; the dictionary it returns is kept as the
     shard's summary. Returns the summaries of all shards in order. With `forked` processes come from the server of
@@ -79,7 +80,13 @@ def run_shards(
 
         def run(part: Sequence[Shard]) -> None:
             _run_all(
-                work, part, bar, engine=engine or Local(forked=forked), means=Means(workers, gpus), folder=folder, title=title
+                work,
+                part,
+                bar,
+                engine=engine or Local(forked=forked),
+                means=Means(workers, gpus, cores),
+                folder=folder,
+                title=title,
             )
 
         _complete(run, todo, kept, bar, folder=folder, title=title)
@@ -91,14 +98,20 @@ def all_done(shards: Sequence[Shard], folder: Path) -> bool:
     return all(_is_done(shard, folder) for shard in shards)
 
 
-def shard_digests(shards: Sequence[Shard], folder: Path) -> dict[str, str]:
-    """sha256 of every shard that is one file, as its mark has it: no shard is read for that."""
-    return {shard.name: _known(shard, folder)["files"][""][1] for shard in shards}
+def shard_digests(shards: Sequence[Shard], folder: Path, file: str = "") -> dict[str, str]:
+    """sha256 of every shard that is one file, or of one `file` of each that is a folder, as its mark has it: none is read."""
+    return {shard.name: _known(shard, folder)["files"][file][1] for shard in shards}
 
 
 def shard_seconds(shards: Sequence[Shard], folder: Path) -> float:
     """How long the shards took, one after another, wherever and whenever they were made."""
     return float(sum(_known(shard, folder)["seconds"] for shard in shards))
+
+
+def discard_shard(shard: Shard, folder: Path) -> None:
+    """Remove what was made of a shard that is a folder: its mark first, so that no mark stands for what is gone."""
+    _mark(shard, folder).unlink(missing_ok=True)
+    discard(folder / shard.name)
 
 
 def kept_file(folder: Path, name: str, make: Callable[[Path], None]) -> Path:

@@ -21,13 +21,14 @@ import pyarrow.parquet as pq
 import torch
 
 from pipeline.base.code import code_digest
-from pipeline.base.device import choose_device, mixed_precision, visible_devices
+from pipeline.base.device import device_of_tasks, mixed_precision, visible_devices
 from pipeline.base.engines.engine import choose_engine
-from pipeline.base.resumable import Shard, run_shards
+from pipeline.base.files import write_json
+from pipeline.base.resumable import Shard, run_shards, shard_digests
 from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
 from pipeline.encoders.encoder import Encoder, EncoderSpec, load_encoder, preprocess, read_spec
 from pipeline.features.ahead import Stopwatch, ahead, busy_share
-from pipeline.features.schema import NORMALISATION, feature_schema
+from pipeline.features.schema import DIGESTS, NORMALISATION, feature_schema
 from pipeline.frames.store import frame_digests, frame_shards, read_batches, read_picture, read_summary
 
 if TYPE_CHECKING:
@@ -44,30 +45,32 @@ def extract_features(frames: Path, out: Path, *, weights: Path, runtime: "Runtim
     sources, per_video, stored = frame_shards(frames), summary["count"], summary["short_side"]
     warn_of_small_frames(spec, stored)
     sha256 = file_sha256(weights / "encoder.safetensors")
-    device = choose_device(runtime.device)
-    footer = feature_footer(spec, sha256, device=device.type, per_video=per_video)
+    device = device_of_tasks(runtime)
+    footer = feature_footer(spec, sha256, device=device, per_video=per_video)
     key = fingerprint(
-        asdict(spec), footer, frame_digests(frames),
+        asdict(spec), footer, frame_digests(frames), runtime.extraction_batch_size,
         code_digest("pipeline.features.extraction"),
     )  # fmt: skip
     shards = [Shard(name=source.name, items=[source]) for source in sources]
-
+    threads = decoding_threads(runtime, device)
     work = partial(
         _extract_shard,
         weights=weights,
         sha256=sha256,
-        device=device.type,
+        device=device,
         footer=footer,
         batch_size=runtime.extraction_batch_size,
-        threads=decoding_threads(runtime, device.type),
+        threads=threads,
     )
     engine = choose_engine(runtime)
-    gpus = 1 if device.type == "cuda" else 0
+    gpus = 1 if device == "cuda" else 0
     with scratch_folder(f"extract_features.{spec.name}", key) as folder:
         counts = run_shards(
-            work, shards, folder=folder, workers=1, unit="shard", title=f"embed with {spec.name}", engine=engine, gpus=gpus
-        )
-        publish(folder, [shard.name for shard in shards], out)
+            work, shards, folder=folder, workers=1, unit="shard", title=f"embed with {spec.name}", engine=engine, gpus=gpus,
+            cores=threads,
+        )  # fmt: skip
+        write_json(folder / DIGESTS, shard_digests(shards, folder))
+        publish(folder, [*(shard.name for shard in shards), DIGESTS], out)
     return footer | {"frames": sum(count["frames"] for count in counts), "dim": spec.dim, "busy": busy_share(counts)}
 
 
@@ -86,10 +89,12 @@ def feature_footer(spec: EncoderSpec, sha256: str, *, device: str, per_video: in
 
 
 def decoding_threads(runtime: "Runtime", device: str) -> int:
-    """How many threads decode for one encoder: its share of `runtime.workers` on a machine with several GPUs."""
-    if device != "cuda":
-        return runtime.processes if runtime.engine == "local" else 1
-    return max(1, runtime.processes // max(1, len(visible_devices()))) if runtime.engine == "local" else runtime.processes
+    """How many threads decode for one encoder: on a machine with several GPUs its share of `runtime.workers`, elsewhere as many
+    cores as a task asks for.
+    """
+    if runtime.engine != "local":
+        return runtime.cores_per_gpu if device == "cuda" else 1
+    return max(1, runtime.processes // max(1, len(visible_devices()))) if device == "cuda" else runtime.processes
 
 
 def pixel_batches(

@@ -1,6 +1,7 @@
 """What a model sees: a run of frames per video, as stored features or as pixels, gathered into padded batches.
 
-Loading is memory-mapped and has no Python loop over rows. A video without frames is fully masked; its text still counts.
+Pixels are memory-mapped, features are in memory once, and no loop of Python goes over rows. A video without frames is fully
+masked; its text still counts.
 
 Shapes: N frames of all videos, B videos of a batch, M frames of its longest video, D feature width, H and W pixels.
 """
@@ -13,7 +14,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import torch
 from filelock import FileLock
 from torch import Tensor
@@ -25,8 +25,8 @@ from pipeline.base.resumable import kept_file
 from pipeline.base.scratch import fingerprint, scratch_root
 from pipeline.encoders.encoder import EncoderSpec
 from pipeline.features.extraction import pixel_batches
-from pipeline.features.schema import footer_of, read_features
-from pipeline.frames.store import frame_digests, frame_shards, read_columns, read_summary
+from pipeline.features.schema import footer_of, read_parts
+from pipeline.frames.store import frame_digests, frame_shards, read_summary
 
 _STALE_SECONDS = 24 * 3600
 
@@ -60,17 +60,24 @@ class FrameInputs:
 
 
 def open_features(folder: Path) -> FrameInputs:
-    """The embeddings of one encoder. Files of different encoders or weights, or a non-finite value, are a `ValueError`."""
-    table = read_features(folder, ("video_id", "embedding"))
-    footer = footer_of(table.schema)
-    if not len(table):
+    """The embeddings of one encoder, in memory once. Files of different encoders or weights, or a non-finite value, are a
+    `ValueError`.
+    """
+    parts, names, footer = list[np.ndarray](), list[np.ndarray](), dict[str, str]()
+    for part in read_parts(folder, ("video_id", "embedding")):
+        footer = footer_of(part.schema)
+        if not len(part):
+            continue
+        embedding = part.column("embedding").combine_chunks()
+        parts.append(embedding.flatten().to_numpy(zero_copy_only=False).reshape(len(part), -1))
+        names.append(part.column("video_id").to_numpy())
+        if not (finite := np.isfinite(parts[-1]).all(axis=1)).all():
+            bad = names[-1][int(np.argmin(finite))]
+            raise ValueError(f"{folder}: video {bad} has a feature that is not a finite number; extract again")
+    if not parts:
         raise ValueError(f"{folder} holds features of no video; run `dvc repro --force extract_features@{folder.name}`")
-    embedding = table.column("embedding").combine_chunks()
-    values = embedding.flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
-    if not np.isfinite(values).all():
-        bad = table.column("video_id")[int(np.argmin(np.isfinite(values).all(axis=1)))]
-        raise ValueError(f"{folder}: video {bad} has a feature that is not a finite number; extract again")
-    return _store(values, table.column("video_id"), max_frames=int(footer["frames_per_video"]), footer=footer)
+    owners, lengths = _runs(np.concatenate(names))
+    return _store(_joined(parts), owners, lengths, max_frames=int(footer["frames_per_video"]), footer=footer)
 
 
 def open_pixels(frames: Path, spec: EncoderSpec) -> FrameInputs:
@@ -83,17 +90,18 @@ def open_pixels(frames: Path, spec: EncoderSpec) -> FrameInputs:
     key = fingerprint(fitted, frame_digests(frames), code_digest("pipeline.features.frame_inputs"))
     path = scratch_root() / "pixels" / f"{key}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
-    ids = pa.concat_tables(read_columns(shard, ["video_id"]) for shard in shards).column("video_id")
+    stored = [video for video in summary["videos"] if video["status"] == "ok"]
+    lengths = np.array([video["frames"] for video in stored], dtype=np.int64)
     with FileLock(path.with_suffix(".lock")):
         # Experiments side by side have one file each. A process that has mapped a file keeps it after removal.
         for other in listed(path.parent, "*.npy"):
             with suppress(FileNotFoundError):
                 if other != path and time.time() - other.stat().st_mtime > _STALE_SECONDS:
                     other.unlink()
-        kept_file(path.parent, path.name, partial(_write_pixels, shards=shards, spec=spec, rows=len(ids)))
+        kept_file(path.parent, path.name, partial(_write_pixels, shards=shards, spec=spec, rows=int(lengths.sum())))
         path.touch()
         values = np.load(path, mmap_mode="r")
-    return _store(values, ids, max_frames=summary["count"], footer={})
+    return _store(values, [video["video_id"] for video in stored], lengths, max_frames=summary["count"], footer={})
 
 
 def _write_pixels(path: Path, *, shards: Sequence[Path], spec: EncoderSpec, rows: int) -> None:
@@ -105,17 +113,36 @@ def _write_pixels(path: Path, *, shards: Sequence[Path], spec: EncoderSpec, rows
                 target[start : start + len(pixels)] = pixels
                 start += len(pixels)
                 bar.update(len(pixels))
+    if start != rows:
+        raise ValueError(f"{shards[0].parent} has {start} frames, its summary says {rows}; sample the frames again")
     target.flush()
 
 
-def _store(values: np.ndarray, ids: pa.ChunkedArray, *, max_frames: int, footer: dict[str, str]) -> FrameInputs:
-    names = ids.to_numpy()
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """The parts one after another. Each is let go when it has been copied, so that they are not in memory twice."""
+    joined = np.empty((sum(map(len, parts)), parts[0].shape[1]), dtype=parts[0].dtype)
+    parts.reverse()
+    start = 0
+    while parts:
+        part = parts.pop()
+        joined[start : start + len(part)] = part
+        start += len(part)
+    return joined
+
+
+def _runs(names: np.ndarray) -> tuple[Sequence[str], np.ndarray]:
+    """Whose rows follow one another, and how many they are."""
     starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
-    lengths = np.diff(np.r_[starts, len(names)])
-    owners = names[starts]
+    return names[starts].tolist(), np.diff(np.r_[starts, len(names)])
+
+
+def _store(
+    values: np.ndarray, owners: Sequence[str], lengths: np.ndarray, *, max_frames: int, footer: dict[str, str]
+) -> FrameInputs:
+    starts = np.cumsum(lengths) - lengths
     if len(set(owners)) != len(owners):
         raise ValueError("frames of a video are not stored together; sample the frames again")
-    if lengths.max() > max_frames:
+    if len(lengths) and lengths.max() > max_frames:
         longest = owners[int(lengths.argmax())]
         raise ValueError(
             f"video {longest} has {lengths.max()} frames, more than frames.count {max_frames}; sample the frames again"

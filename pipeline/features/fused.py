@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import PIL
 
 from pipeline.base.code import code_digest
-from pipeline.base.device import choose_device
+from pipeline.base.device import device_of_tasks
 from pipeline.base.encoder_names import ORACLE
 from pipeline.base.engines.engine import choose_engine
 from pipeline.base.files import listed, temporary_beside, write_json
 from pipeline.base.params import read_yaml
 from pipeline.base.paths import PIPELINE
-from pipeline.base.resumable import Shard, all_done, run_shards, split_into_shards
+from pipeline.base.resumable import Shard, all_done, discard_shard, run_shards, shard_digests, split_into_shards
 from pipeline.base.scratch import (
     file_sha256,
     fingerprint,
@@ -37,6 +37,7 @@ from pipeline.encoders.encoder import read_spec
 from pipeline.features.ahead import busy_share
 from pipeline.features.extraction import decoding_threads, feature_footer, warn_of_small_frames
 from pipeline.features.fused_shard import TIMES, Embedder, embed_shard
+from pipeline.features.schema import DIGESTS
 from pipeline.frames.at_work import naming_videos
 from pipeline.frames.sampling import decoder, identities
 from pipeline.frames.unkept import Unkept, read_unkept
@@ -44,7 +45,7 @@ from pipeline.frames.unkept import Unkept, read_unkept
 if TYPE_CHECKING:
     from pipeline.base.params import Params
 
-LOST = "lost.json"  # beside the vectors: which videos gave no frames, and why
+LOST = "_lost.json"  # beside the vectors: which videos gave no frames, and why
 _STAGE = "fused_features"
 
 
@@ -86,8 +87,10 @@ def extract_unkept(frames: Path, out: Path, *, name: str, params: "Params", weig
         staged.mkdir()
         for shard, published in zip(found.shards, found.names, strict=True):
             link_or_copy(found.folder / shard.name / embedder.file, staged / published)
+        digests = shard_digests(found.shards, found.folder, embedder.file).values()
+        write_json(staged / DIGESTS, dict(zip(found.names, digests, strict=True)))
         write_json(staged / LOST, found.videos())
-        link_files(staged, [*found.names, LOST], out)
+        link_files(staged, [*found.names, DIGESTS, LOST], out)
         shutil.rmtree(staged)
         totals = {"frames": sum(count["frames"] for count in found.counts), "dim": embedder.spec.dim}
         return embedder.footer | totals | {"busy": busy_share(found.counts)} | found.videos()
@@ -100,14 +103,14 @@ def finished_pass(frames: Path, *, name: str, params: "Params", weights: Path) -
     Passes of other frames are removed when the block has ended well, as `keep_only` does.
     """
     unkept = read_unkept(frames)
-    device = choose_device(params.runtime.device).type
+    device = device_of_tasks(params.runtime)
     names = asked_encoders(params)
     wanted = [each for each in dict.fromkeys([name, *names]) if each != ORACLE]
     present, absent = _embedders(wanted, name=name, params=params, weights=weights, per_video=unkept.count, device=device)
     own = next((each for each in present if each.name == name), None)
     base = fingerprint(
         unkept.count, unkept.short_side, unkept.videos_per_shard, decoder(), PIL.__version__,
-        code_digest("pipeline.features.fused"), identities(unkept.videos),
+        code_digest("pipeline.features.fused"), identities(unkept.videos), params.runtime.extraction_batch_size,
     )  # fmt: skip
     with scratch_folder(_STAGE, base) as folder:
         chosen = _choose(folder, present, own, unkept)
@@ -118,18 +121,19 @@ def finished_pass(frames: Path, *, name: str, params: "Params", weights: Path) -
         embedders = [each for each in present if each.digest in digests]
         for each in embedders:
             warn_of_small_frames(each.spec, unkept.short_side)
+        threads = decoding_threads(params.runtime, device)
         work = partial(
             embed_shard, embedders=embedders, count=unkept.count, short_side=unkept.short_side, device=device,
-            batch_size=params.runtime.extraction_batch_size, threads=decoding_threads(params.runtime, device),
+            batch_size=params.runtime.extraction_batch_size, threads=threads,
         )  # fmt: skip
         with naming_videos(folder, doing="decoded"):
             counts = run_shards(
                 work, shards, folder=folder, workers=1, unit="video", engine=choose_engine(params.runtime),
-                title=f"decode and embed ({len(embedders)} encoders)", gpus=1 if device == "cuda" else 0,
+                title=f"decode and embed ({len(embedders)} encoders)", gpus=1 if device == "cuda" else 0, cores=threads,
             )  # fmt: skip
         yield Pass(folder, shards, counts, unkept.count), own
         (folder / _published(name)).touch()
-        _clear_up(folder, [*names, ORACLE])
+        _clear_up(folder, [*names, ORACLE], kept={each.digest for each in present}, unkept=unkept)
 
 
 def asked_encoders(params: "Params", pipeline: Path = PIPELINE) -> list[str]:
@@ -214,10 +218,14 @@ def _published(name: str) -> str:
     return f"{fingerprint(name)}.published"
 
 
-def _clear_up(folder: Path, names: Sequence[str]) -> None:
-    """Remove passes of other frames. An experiment in a copy of the project removes its own work in the end, and not before all
-    that its table asks for is published.
+def _clear_up(folder: Path, names: Sequence[str], *, kept: set[str], unkept: Unkept) -> None:
+    """Remove passes of other frames, and those that have none of the vectors to be `kept`. An experiment in a copy of the project
+    removes its own work in the end, and not before all that its table asks for is published.
     """
     in_project = Path.cwd().resolve() == scratch_root().parent.resolve()
+    for key in [key for key, digests in _passes(folder).items() if in_project and not digests & kept]:
+        (folder / f"pass-{key}.json").unlink()
+        for shard in _shards(key, unkept):
+            discard_shard(shard, folder)
     if in_project or all((folder / _published(name)).exists() for name in names):
         keep_only(folder)

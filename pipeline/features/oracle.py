@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 
 from pipeline.base.code import code_digest
 from pipeline.base.encoder_names import ORACLE
+from pipeline.base.files import write_json
 from pipeline.base.paths import DOWNLOADED
-from pipeline.base.resumable import Shard, run_shards
+from pipeline.base.resumable import Shard, run_shards, shard_digests
 from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
 from pipeline.corpus.entities import entities_in
 from pipeline.corpus.table import read_corpus
-from pipeline.features.schema import NORMALISATION, feature_schema
+from pipeline.features.schema import DIGESTS, NORMALISATION, feature_schema
 from pipeline.frames.store import frame_shards, frames_per_video, is_kept, read_columns
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def _write(times: Mapping[str, Path], out: Path, *, per_video: int, read: Callab
 
     with scratch_folder(f"extract_features.{ORACLE}", key) as folder:
         counts = run_shards(write_shard, shards, folder=folder, workers=1, unit="shard", title="look up the truth")
-        publish(folder, [shard.name for shard in shards], out)
+        write_json(folder / DIGESTS, shard_digests(shards, folder))
+        publish(folder, [*(shard.name for shard in shards), DIGESTS], out)
     return {name: sum(count[name] for count in counts) for name in ("frames", "shown")} | {"dim": len(names)}
 
 

@@ -18,14 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.base.code import code_digest
-from pipeline.base.files import listed
+from pipeline.base.files import listed, write_json
 from pipeline.base.params import ReadyFeatures
 from pipeline.base.paths import DOWNLOADED, INPUTS
-from pipeline.base.resumable import run_shards, split_into_shards
+from pipeline.base.resumable import run_shards, shard_digests, split_into_shards
 from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
 from pipeline.corpus.table import read_corpus
 from pipeline.encoders.encoder import read_spec
-from pipeline.features.schema import NORMALISATION, feature_schema
+from pipeline.features.schema import DIGESTS, NORMALISATION, feature_schema
 
 VIDEOS_PER_SHARD = 64
 _COLUMNS = ("video_id", "frame_index", "pts_seconds", "embedding")
@@ -84,7 +84,8 @@ def copy_features(
         f"import_features.{name}", fingerprint(footer, digests, have, code_digest("pipeline.features.ready_made"))
     ) as scratch:
         counts = run_shards(work, shards, folder=scratch, workers=1, unit="video", title=f"import {name}")
-        publish(scratch, [shard.name for shard in shards], out)
+        write_json(scratch / DIGESTS, shard_digests(shards, scratch))
+        publish(scratch, [*(shard.name for shard in shards), DIGESTS], out)
     padding = sum(count["padding"] for count in counts)
     frames, lost = (
         sum(count["frames"] for count in counts),

@@ -1,14 +1,16 @@
 """What a feature file looks like: columns, and footer metadata that names encoder, weights and normalisation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.base.files import listed, readable
+from pipeline.base.files import listed, read_json, readable
+from pipeline.base.scratch import file_sha256
 
+DIGESTS = "_sha256.json"  # of every feature file, so that nobody reads them all to begin; readers of folders pass over such names
 NORMALISATION = "none"  # as the encoder gives them; the model brings them to unit length
 
 
@@ -31,18 +33,37 @@ def footer_of(schema: pa.Schema) -> dict[str, str]:
 
 
 def read_features(folder: Path, columns: Sequence[str]) -> pa.Table:
-    """Columns of all feature files of an encoder, in the order of their names, memory-mapped; each file is opened once.
+    """Columns of all feature files of an encoder, in the order of their names; see `read_parts`."""
+    return pa.concat_tables(read_parts(folder, columns))
+
+
+def read_parts(folder: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """The same file by file. Each is opened once.
 
     No file, or one that is damaged, is an error that names it and the stage to run. So are files with different footers.
     """
-    shards, parts = feature_files(folder), []
+    shards = feature_files(folder)
+    first: dict[str, str] | None = None
     for shard in shards:
         with _readable(shard), pq.ParquetFile(shard, memory_map=True) as file:
-            parts.append(file.read(list(columns)))
-        footer, first = (footer_of(part.schema) for part in (parts[-1], parts[0]))
+            part = file.read(list(columns))
+        footer = footer_of(part.schema)
+        first = footer if first is None else first
         if footer != first:
             raise ValueError(f"{shard}: footer {footer} differs from {shards[0].name}'s {first}; extract again")
-    return pa.concat_tables(parts)
+        yield part
+
+
+def feature_digests(folder: Path) -> list[str]:
+    """sha256 of every feature file, in the order of their names, as they were written; of files that somebody else wrote, too."""
+    shards = feature_files(folder)
+    if not (folder / DIGESTS).exists():
+        return [file_sha256(shard) for shard in shards]
+    with readable(folder / DIGESTS, stage=_stage(folder)):
+        digests: dict[str, str] = read_json(folder / DIGESTS)
+        if sorted(digests) != [shard.name for shard in shards]:
+            raise ValueError("the folder has other feature files")
+    return [digests[shard.name] for shard in shards]
 
 
 def feature_files(folder: Path) -> list[Path]:

@@ -64,7 +64,7 @@ def params_of(trained: TrainedRow) -> Params:
     """What `summarise_video` has to be told beside the row, where there is no `params.yaml`."""
     slurm = SlurmSettings(cluster="local", partition="", minutes=1, memory_gb=1, tasks=1)  # no shards, so nobody asks
     runtime = Runtime(
-        engine="local", workers=1, shards_in_flight=0, slurm=slurm, device="auto", processes_per_seed=1,
+        engine="local", workers=1, shards_in_flight=0, slurm=slurm, device="auto", processes_per_seed=1, cores_per_gpu=1,
         extraction_batch_size=_FRAMES_AT_ONCE, generation_batch_size=1, cost_repeats=1,
     )  # fmt: skip
     return Params(trained.study_name, trained.row.encoder or "", (), runtime, trained.study)

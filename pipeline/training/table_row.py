@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.base.code import code_digest
 from pipeline.base.encoder_names import check_encoder_name, encoder_title
-from pipeline.base.files import listed, readable
+from pipeline.base.files import readable
 from pipeline.base.params import read_yaml
 from pipeline.base.paths import CORPUS, MODELS, PIPELINE, WEIGHTS
 from pipeline.base.row_names import declared_names
@@ -179,12 +179,14 @@ def seen_digests(sees: str | None) -> dict[str, Any]:
     """sha256 of the features or frames in the folder `sees`, and how many frames a video may have."""
     if sees is None:
         return {}
-    digests: dict[str, Any] = {"seen": [file_sha256(path) for path in listed(Path(sees), "*.parquet")]}
-    if (Path(sees) / "summary.json").exists():
-        from pipeline.frames.store import frames_per_video
+    folder = Path(sees)
+    if (folder / "summary.json").exists():
+        from pipeline.frames.store import frame_digests, frames_per_video
 
-        digests["frames_per_video"] = frames_per_video(Path(sees))
-    return digests
+        return {"seen": frame_digests(folder), "frames_per_video": frames_per_video(folder)}
+    from pipeline.features.schema import feature_digests
+
+    return {"seen": feature_digests(folder)}
 
 
 def checkpoint_digest(row: Row, seeds: Sequence[int]) -> str:

@@ -18,7 +18,7 @@ from pipeline.encoders.encoder import Encoder, read_spec, save_encoder
 from pipeline.features import extraction as features
 from pipeline.features.extraction import extract_features
 from pipeline.features.frame_inputs import open_features, open_pixels
-from pipeline.features.schema import read_footer
+from pipeline.features.schema import DIGESTS, feature_digests, read_footer
 from pipeline.frames.sampling import sample_corpus
 from pipeline.frames.store import SUMMARY, FrameStore, read_summary
 from tests import toys
@@ -127,7 +127,14 @@ def test_a_killed_extraction_goes_on_after_the_last_shard(tmp_path: Path, monkey
     assert not (tmp_path / "features").exists()
     extract(tmp_path, frames)
     assert calls == ["00000.parquet", "00001.parquet", "00001.parquet"]
-    assert sorted(path.name for path in (tmp_path / "features").iterdir()) == ["00000.parquet", "00001.parquet"]
+    assert sorted(path.name for path in (tmp_path / "features").iterdir()) == ["00000.parquet", "00001.parquet", DIGESTS]
+    hashed = [file_sha256(path) for path in sorted((tmp_path / "features").glob("*.parquet"))]
+    assert feature_digests(tmp_path / "features") == hashed, "known without reading the files"
+    (tmp_path / "features" / "00001.parquet").unlink()
+    with pytest.raises(ValueError, match=r"_sha256\.json.*other feature files"):
+        feature_digests(tmp_path / "features")
+    (tmp_path / "features" / DIGESTS).unlink()
+    assert feature_digests(tmp_path / "features") == hashed[:1], "of files that somebody else wrote"
 
 
 def test_a_shard_that_the_summary_does_not_know_is_an_error(tmp_path: Path, frames: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_lost_video_is_a_row_with_the_reason_that_sampling_gives(project: Unke
     kept = read_summary(Path("two/frames"))
     lost = [{key: video[key] for key in ("video_id", "reason")} for video in kept["videos"] if video["status"] == "failed"]
     notes = [{key: video[key] for key in ("video_id", "note")} for video in kept["videos"] if video["note"]]
-    told = json.loads(Path("fused/clip_vit_b32/lost.json").read_text())
+    told = json.loads(Path("fused/clip_vit_b32/_lost.json").read_text())
     assert [video["video_id"] for video in lost] == ["v03", "v05"] and lost[0]["reason"] == "empty file"
     assert told == {"asked": 20, "ok": 18, "failed": 2, "lost": lost, "notes": notes}
     assert {key: totals[key] for key in ("asked", "ok", "failed")} == {"asked": 20, "ok": 18, "failed": 2}

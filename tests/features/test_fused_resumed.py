@@ -125,7 +125,8 @@ def test_killed_between_two_publications_the_second_finds_its_vectors(
         "00000.parquet",
         "00001.parquet",
         "00002.parquet",
-        "lost.json",
+        "_lost.json",
+        "_sha256.json",
     ]
 
 

@@ -108,7 +108,7 @@ def test_of_frames_that_were_not_kept_the_page_counts_nothing_that_nobody_knows(
     write_json(inputs / "data" / "frames" / "summary.json", {"keep": False, "study": "kitchen", "count": 12, "videos": []})
     html = (write(inputs, tmp_path / "reports") / "index.html").read_text()
     assert "12 frames were asked for per video, of 60 videos. They were embedded and not kept" in html
-    assert "<code>lost.json</code> of each folder of" in html and "None gave" not in html
+    assert "<code>_lost.json</code> of each folder of" in html and "None gave" not in html
     assert "the file ends in the middle of a frame" in html, "videos lost before are still listed"
 
 

@@ -58,7 +58,7 @@ def test_too_many_losses_fail_after_all_is_written(project: Path, monkeypatch: p
         RuntimeError, match=r"extract_features@clip_vit_b32: 1 of 4 failed .*clip_vit_b32/lost\.json.*study kitchen"
     ):
         run(monkeypatch, "clip_vit_b32")
-    lost = json.loads(Path("data/features/clip_vit_b32/lost.json").read_text())["lost"]
+    lost = json.loads(Path("data/features/clip_vit_b32/_lost.json").read_text())["lost"]
     assert lost == [{"video_id": "v1", "reason": "empty file"}]
     assert len(open_features(Path("data/features/clip_vit_b32")).lengths) == 3
 
