@@ -9,6 +9,7 @@ It trains into .scratch/, whence `dvc repro` then publishes, logs and scores in 
 
 import argparse
 import sys
+from dataclasses import replace
 
 from pipeline.base.engines.engine import choose_engine
 from pipeline.base.params import load_params
@@ -25,9 +26,8 @@ def main() -> None:
     if arguments.cores < 0:
         parser.error("--cores is less than nothing")
     params = load_params()
-    engine = None
-    if arguments.engine != "local":
-        engine = choose_engine(params.runtime.model_copy(update={"engine": arguments.engine}))
+    params = replace(params, runtime=params.runtime.model_copy(update={"engine": arguments.engine}))
+    engine = None if arguments.engine == "local" else choose_engine(params.runtime)
     names = declared_names(more=params.more_encoders)
     wrong = train_rows(names, params, engine=engine, cores=arguments.cores)
     for name, reasons in wrong.items():

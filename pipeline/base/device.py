@@ -21,12 +21,12 @@ def choose_device(setting: str) -> torch.device:
     return torch.device(setting)
 
 
-def device_of_tasks(runtime: "Runtime", *, engine: str = "") -> str:
-    """`cpu` or `cuda`: where work is done that `engine` (the one of `runtime`) may hand to other machines.
+def device_of_tasks(runtime: "Runtime") -> str:
+    """`cpu` or `cuda`: where work is done that `runtime.engine` may hand to other machines.
 
     This machine's GPUs say nothing of theirs: `cuda` is taken as it is, and `auto` where no GPU is seen is a `ValueError`.
     """
-    engine = engine or runtime.engine
+    engine = runtime.engine
     elsewhere = (engine == "ray" and "RAY_ADDRESS" in os.environ) or (engine == "slurm" and runtime.slurm.cluster == "slurm")
     if not elsewhere:
         return choose_device(runtime.device).type

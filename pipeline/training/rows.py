@@ -96,7 +96,7 @@ def train_seed_of(seed: Seed) -> None:
 def _train_elsewhere(
     folders: Sequence[tuple[Plan, Path]], params: Params, *, engine: Engine, cores: int, wrong: dict[str, list[str]]
 ) -> None:
-    means, threads = _means(params, cores, engine=type(engine).__name__.lower())
+    means, threads = _means(params, cores)
     seeds = [Seed(plan, shard, folder, threads) for plan, folder in folders for shard in plan.shards]
     waiting = [seed for seed in seeds if not seed.done]
     for seed in waiting:
@@ -127,13 +127,13 @@ def _ended(waiting: Sequence[Seed], engine: Engine, means: Means) -> Iterator[Se
             yield suspect
 
 
-def _means(params: Params, cores: int, *, engine: str) -> tuple[Means, int]:
+def _means(params: Params, cores: int) -> tuple[Means, int]:
     """What a seed needs, and threads for each of its processes."""
     from pipeline.base.device import device_of_tasks
 
     runtime = params.runtime
     each = runtime.processes_per_seed
-    if device_of_tasks(runtime, engine=engine) == "cuda":
+    if device_of_tasks(runtime) == "cuda":
         return Means(workers=1, gpus=each, cores=each), 1
     threads = max(1, cores // each) if cores else share_cores(params)[1]
     cores = cores or threads * each

@@ -55,7 +55,7 @@ def test_features_losses_and_how_busy_the_encoder_was(
 def test_too_many_losses_fail_after_all_is_written(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_parameters(Path(), lambda study: study["frames"].update(SETTINGS, max_failed_share=0.1))
     with pytest.raises(
-        RuntimeError, match=r"extract_features@clip_vit_b32: 1 of 4 failed .*clip_vit_b32/lost\.json.*study kitchen"
+        RuntimeError, match=r"extract_features@clip_vit_b32: 1 of 4 failed .*clip_vit_b32/_lost\.json.*study kitchen"
     ):
         run(monkeypatch, "clip_vit_b32")
     lost = json.loads(Path("data/features/clip_vit_b32/_lost.json").read_text())["lost"]

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.base.engines.engine import Engine, Means, WorkerDiedError
 from pipeline.base.files import read_json
-from pipeline.base.params import load_params
+from pipeline.base.params import SlurmSettings, load_params
 from pipeline.base.paths import MODELS
 from pipeline.training import train_row as training
 from pipeline.training.rows import Seed, train_rows
@@ -34,6 +34,7 @@ ENGINES = [
     ),
 ]
 TRAINED = ("bart", "clipsum")
+SLURM = SlurmSettings(cluster="slurm", partition="", minutes=5, memory_gb=1, tasks=4)  # whose machines have other devices
 
 
 def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +171,7 @@ def written(path: Path, trained: list[str], name: str) -> dict[str, Any]:
         ({"workers": 8}, 0, Means(workers=2, cores=4), 4),  # two seeds on eight cores
         ({"workers": 8, "processes_per_seed": 2}, 0, Means(workers=2, cores=4), 2),
         ({"workers": 8}, 3, Means(workers=2, cores=3), 3),
-        ({"device": "cuda", "processes_per_seed": 4}, 0, Means(workers=1, gpus=4, cores=4), 1),
+        ({"device": "cuda", "processes_per_seed": 4, "engine": "slurm", "slurm": SLURM}, 0, Means(workers=1, gpus=4, cores=4), 1),
     ],
 )
 def test_a_seed_is_given_what_its_processes_need(
