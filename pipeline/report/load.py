@@ -45,17 +45,18 @@ def load_results(root: Path = Path(), *, declared: Collection[str] | None = None
     for row in repeated:
         check_alone(row, root / PREDICTIONS / EVIDENCE / f"{row.name}.jsonl")
     storyboards, sources = (root / STORYBOARDS, root / METRICS / "sources.json")
+    boards = read_json(storyboards) if storyboards.exists() else None
     videos = rows[0].summaries.videos
     return Results(
         rows=rows,
-        shown=shown_places(videos, len(videos) if most_shown is None else most_shown),
+        shown=shown_places(videos, len(videos) if most_shown is None else most_shown, first=boards or ()),
         ablations=ablations,
         evidence={row.name: row for row in repeated if _repeats(row, rows)},
         probes=_probes(root / METRICS, rows),
         corpus=read_summary(CorpusSummary, root / METRICS / "corpus.json"),
         frames=read_summary(FramesSummary, root / METRICS / "frames.json"),
         speech=read_summary(SpeechSummary, root / METRICS / "speech.json"),
-        storyboards=read_json(storyboards) if storyboards.exists() else None,
+        storyboards=boards,
         pictures=FrameStore(root / FRAMES) if (root / FRAMES / SUMMARY).exists() and is_kept(root / FRAMES) else None,
         known=read_known(root / CORPUS, rows[0].summaries),
         attended=next((read_attended(root, row.record) for row in rows if row.name == REFERENCE), None),

@@ -85,11 +85,11 @@ class Comparison(Estimate):
 
 
 @lru_cache(maxsize=8)
-def resample_counts(items: int, *, resamples: int, seed: int) -> npt.NDArray[np.int32]:
+def resample_counts(items: int, *, resamples: int, seed: int) -> npt.NDArray[np.integer[Any]]:
     """How often each item (a video or a training seed) is drawn in each resample: `[R, items]`, every row sums to `items`."""
     if items < 1 or resamples < 1:
         raise ValueError(f"a bootstrap needs at least one video and one resample, not {items} and {resamples}")
-    counts = np.empty((resamples, items), dtype=np.int32)
+    counts = np.empty((resamples, items), dtype=np.uint16 if items < 1 << 16 else np.int32)
     generator = np.random.default_rng(seed)
     for part in _parts(resamples, items):
         counts[part] = generator.multinomial(items, np.full(items, 1 / items), size=part.stop - part.start)
@@ -272,7 +272,7 @@ def _whole(videos: int, *, resamples: int, seed: int) -> Floats:
 
 
 def _parts(resamples: int, items: int) -> list[slice]:
-    """Resamples that are worked on at a time, so that memory does not grow with resamples times videos."""
+    """Resamples that are worked on at a time. Of all of them, no more than the counts are in memory: two bytes for each video."""
     size = max(1, _AT_A_TIME // items)
     return [slice(start, min(start + size, resamples)) for start in range(0, resamples, size)]
 

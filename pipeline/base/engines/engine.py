@@ -40,8 +40,8 @@ class Engine(Protocol):
     def run(self, task: Callable[[T], None], shards: Sequence[T], means: Means) -> Iterator[T]:
         """Call `task` for every shard, somewhere, and yield each that is done, in any order.
 
-        `task` can be pickled, and is safe to be called twice. What it raises is raised here; `WorkerDiedError` if it could not
-        even do that.
+        `task` can be pickled, and is safe to be called twice. What it raises is raised here, at once; `WorkerDiedError` if it
+        could not even do that. Where shards do not share a fate, that comes when the others are done.
         """
         ...
 

@@ -25,9 +25,10 @@ _AHEAD = 2  # tasks in flight for each that can run
 
 @dataclass(frozen=True)
 class Ray:
-    """`in_flight` tasks at a time; 0: two for each core, or GPU, of the cluster."""
+    """`in_flight` tasks at a time; 0: two for each core, or GPU, of the cluster. One that is started here has so many `cores`."""
 
     in_flight: int = 0
+    cores: int = 1
 
     def run(self, task: Callable[[T], None], shards: Sequence[T], means: Means) -> Iterator[T]:
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing of this pipeline phones home
@@ -38,7 +39,7 @@ class Ray:
 
         joined = ray.is_initialized()
         if not joined:
-            _join(ray, means)
+            _join(ray, means, self.cores)
         try:
             yield from self._hand_over(ray, task, shards, means)
         finally:
@@ -57,14 +58,14 @@ class Ray:
             )
         most = self.in_flight or _AHEAD * slots
         shared, root = ray.put(task), str(Path.cwd())
-        waiting, pending = iter(shards), {}
+        waiting, pending, died = iter(shards), {}, list[T]()
         while True:
             for shard in waiting:
                 pending[remote.remote(shared, root, shard)] = shard
                 if len(pending) >= most:
                     break
             if not pending:
-                return
+                break
             (done,), _ = ray.wait(list(pending), num_returns=1)
             shard = pending.pop(done)
             try:
@@ -72,17 +73,20 @@ class Ray:
             except ray.exceptions.RayTaskError as error:
                 raise (error.cause if isinstance(error.cause, Exception) else error) from None
             except ray.exceptions.RayError as error:
-                reason = f"a worker was lost {RETRIES + 1} times ({type(error).__name__})"
-                raise WorkerDiedError(reason, [shard, *pending.values()]) from error
+                died.append(shard)
+                lost = error
+                continue
             yield shard
+        if died:
+            raise WorkerDiedError(f"a worker was lost {RETRIES + 1} times ({type(lost).__name__})", died) from lost
 
 
 def open_engine(runtime: "Runtime") -> Ray:
-    return Ray(runtime.shards_in_flight)
+    return Ray(runtime.shards_in_flight, cores=runtime.processes)
 
 
-def _join(ray: Any, means: Means) -> None:
-    """Join the cluster, or start one with as many cores as the workers have."""
+def _join(ray: Any, means: Means, cores: int) -> None:
+    """Join the cluster, or start one; for work on GPUs with all that this machine has."""
     address = os.environ.get(ADDRESS)
     paths = [str(Path(__file__).parents[3]), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = {"PYTHONPATH": os.pathsep.join(paths)}
@@ -90,7 +94,7 @@ def _join(ray: Any, means: Means) -> None:
         variables["DVC_ROOT"] = str(Path(root).resolve())
     settings: dict[str, Any] = {"runtime_env": {"env_vars": variables}, "logging_level": "warning"}
     if address is None:
-        settings |= {"num_cpus": means.workers * means.cores, "include_dashboard": False}
+        settings |= {"num_cpus": None if means.gpus else max(cores, means.cores), "include_dashboard": False}
     else:
         _require_cluster(address)
     ray.init(address=address or "local", **settings)

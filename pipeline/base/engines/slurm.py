@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.base.engines.engine import EXTRA, Means, WorkerDiedError
 from pipeline.base.files import temporary_beside
+from pipeline.base.leases import is_left_temporary
 from pipeline.base.scratch import scratch_root
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ class Slurm:
         except ImportError as error:
             raise RuntimeError(EXTRA.format(engine="slurm", package="submitit", error=error)) from error
 
+        for left_over in scratch_root().glob(".slurm.*.tmp"):
+            if is_left_temporary(left_over):
+                shutil.rmtree(left_over, ignore_errors=True)
         folder = temporary_beside(scratch_root() / "slurm")
         folder.mkdir(parents=True)
         executor = submitit.AutoExecutor(folder=folder, cluster=self.settings.cluster)
@@ -40,22 +44,26 @@ class Slurm:
         parts = [shards[start : start + size] for start in range(0, len(shards), size)]
         with _importable():
             jobs = executor.map_array(_Work(task, str(Path.cwd())), parts)
-        left = dict(zip(jobs, parts, strict=True))
+        left, died = dict(zip(jobs, parts, strict=True)), list[T]()
         try:
             for job in submitit.helpers.as_completed(jobs, poll_frequency=_POLL_SECONDS):
+                part = left.pop(job)
                 try:
                     raised = job.result()
-                except submitit.core.utils.UncompletedJobError as died:
+                except submitit.core.utils.UncompletedJobError as error:
                     reason = f"Slurm job {job.job_id} ended without a result ({job.state}); its words are in {job.paths.stderr}"
-                    of_job = left.pop(job)
-                    raise WorkerDiedError(reason, [shard for part in (of_job, *left.values()) for shard in part]) from died
+                    died, cause = [*died, *part], error
+                    continue
                 if raised is not None:
                     raise raised
-                yield from left.pop(job)
+                yield from part
         finally:
             for job in left:
                 job.cancel(check=False)
-        shutil.rmtree(folder, ignore_errors=True)
+            if not died:  # else its words are still to be read; the next run removes them
+                shutil.rmtree(folder, ignore_errors=True)
+        if died:
+            raise WorkerDiedError(reason, died) from cause
 
     def _parameters(self, means: Means) -> dict[str, Any]:
         settings = self.settings
