@@ -16,7 +16,6 @@ from pipeline.base.paths import CORPUS, INPUTS, STUDIES, metrics_file, predictio
 from pipeline.base.scratch import file_sha256
 from pipeline.corpus.table import usable_parts
 from pipeline.evaluation.external_files import Outputs, Texts, check_same_references, read_outputs, read_references
-from pipeline.evaluation.pairing import PER_VIDEO
 from pipeline.scoring.entity import Entities, known_entities
 from pipeline.scoring.metrics import signatures
 from pipeline.scoring.record import Judged, Parameters, RowRecord, write_record
@@ -25,7 +24,9 @@ from pipeline.scoring.score import score_file
 
 @dataclass(frozen=True)
 class Scoring:
-    """What all rows of a table share. `root` is the folder with its `metrics/` and `predictions/`."""
+    """What all rows of a table share. `root` is the folder with its `metrics/` and `predictions/`; `also` are metrics whose
+    scores are kept video by video, beside those by which rows are compared anyway.
+    """
 
     study: str
     scale: Literal["mini", "full"]
@@ -33,6 +34,7 @@ class Scoring:
     resamples: int
     entities: Entities | None = None
     root: Path = Path()
+    also: tuple[str, ...] = ()
 
 
 def external_row(name: str, params: Params) -> RowRecord:
@@ -78,7 +80,7 @@ def _order(folder: Path, entry: External, file: str) -> Path | None:
 
 def _record(name: str, entry: External, outputs: Outputs, folder: Path, scoring: Scoring) -> RowRecord:
     scores, per_video = score_file(
-        name, resamples=scoring.resamples, entities=scoring.entities, root=scoring.root, also=PER_VIDEO
+        name, resamples=scoring.resamples, entities=scoring.entities, root=scoring.root, also=scoring.also
     )
     return RowRecord(
         row=name,

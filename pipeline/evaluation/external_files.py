@@ -158,8 +158,8 @@ def _plain(path: Path, order: Path | None) -> Texts:
         return Texts(path, False, tuple(Line(number, video.strip(), text) for number, video, _, text in parted))
     if len(without) < len(lines):
         raise ValueError(
-            f"{path}, line {without[0]}: no tab, though other lines have one ({len(without)} of {len(lines)} have none); write an "
-            "id and a tab before every text, or give a list of ids if a tab is part of a text"
+            f"{path}, line {without[0]}: no tab, though other lines have one ({len(without)} of {len(lines)} have none); write "
+            "an id and a tab before every text, or give a list of ids if a tab is part of a text"
         )
     return Texts(path, True, tuple(Line(number, f"{number:06d}", text) for number, text in lines))
 

@@ -86,7 +86,7 @@ def as_table(found: Sequence[Paired]) -> pd.DataFrame:
             "Metric": paired.metric.short,
             "a": _score(paired.a),
             "b": _score(paired.b),
-            "a - b [95 %]": f"{paired.difference.mean:+.2f} [{paired.difference.ci95_low:+.2f}, {paired.difference.ci95_high:+.2f}]",
+            "a - b [95 %]": _difference(paired.difference),
             "p bootstrap": _p(paired.p_bootstrap),
             "p randomisation": _p(paired.p_randomisation),
             "d_z": "-" if paired.effect_size is None else f"{paired.effect_size:+.2f}",
@@ -124,6 +124,10 @@ def _resampled(scorer: OverCorpus, summaries: Summaries, resamples: int, stream:
 
 def _score(score: Score) -> str:
     return f"{score.mean:.2f} [{score.ci95_low:.2f}, {score.ci95_high:.2f}]"
+
+
+def _difference(found: Estimate) -> str:
+    return f"{found.mean:+.2f} [{found.ci95_low:+.2f}, {found.ci95_high:+.2f}]"
 
 
 def _p(p: float | None) -> str:

@@ -1,6 +1,6 @@
-"""The typed record of a row's results, `metrics/<row>.json`: written by `evaluate`, `control`, `floors` and `external`, read by the report.
+"""The typed record of a row's results, `metrics/<row>.json`: written by `evaluate`, `control`, `floors` and `external`.
 
-It holds everything that the report says about a row: no score is computed again from the summaries.
+The report reads it. It holds everything that the report says about a row: no score is computed again from the summaries.
 """
 
 from pathlib import Path
