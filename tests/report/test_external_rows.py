@@ -11,17 +11,13 @@ from pipeline.report.families import correct, correct_within, family_of
 from pipeline.report.load import undeclared
 from pipeline.report.palette import OF_ROLE, role_of
 from pipeline.report.results import remedy
-from tests.report_inputs import SYSTEMS, Described, change_lines, load, remake, rescore, write, write_row
-
-THEIRS: Described = ("Their system", None, "none", "unknown", None, None, 0.3)
-KIND = {"kind": "external", "model": "", "text_model": "", "training": None, "provenance": "A. Body, theirs.example, CC BY 4.0"}
-MADE_FROM = {"file": "abc", "code": "def"}
+from tests.report_inputs import SYSTEMS, add_external, change_lines, load, remake, rescore, write
 
 
 @pytest.fixture
 def inputs(inputs: Path) -> Path:
     """The usual rows, with two seeds, and one of others' outputs, of which there is one set."""
-    write_row(inputs, "theirs", THEIRS, seeds=(0,), **KIND, made_from=dict(MADE_FROM))
+    add_external(inputs)
     return inputs
 
 
@@ -75,7 +71,7 @@ def test_other_references_and_missing_videos_are_refused(inputs: Path) -> None:
     remake(inputs, "theirs")
     with pytest.raises(ValueError, match=r"row 'theirs': the reference of video 'kitchen_test_0000' differs"):
         load(inputs)
-    write_row(inputs, "theirs", THEIRS, seeds=(0,), videos=12, **KIND, made_from=dict(MADE_FROM))
+    add_external(inputs)
     change_lines(inputs, "theirs", lambda lines: lines.pop())
     rescore(inputs, "theirs")
     with pytest.raises(ValueError, match=r"row 'theirs': no prediction of video 'kitchen_test_0011'"):
@@ -89,8 +85,7 @@ def test_without_an_entry_it_is_left_out(inputs: Path) -> None:
 
 def test_a_table_of_others_outputs_alone_has_no_row_that_was_not_run(tmp_path: Path) -> None:
     for name, wrong in (("one", 0.2), ("two", 0.4)):
-        described = (f"System {name}", *THEIRS[1:-1], wrong)
-        write_row(tmp_path, name, described, seeds=(0,), **KIND, made_from=dict(MADE_FROM))  # type: ignore[arg-type]
+        add_external(tmp_path, name=name, title=f"System {name}", wrong=wrong)
     results = load(tmp_path)
     assert results.is_released and results.not_run == () and results.in_order == list(results.rows)
     table = tables.main_table(results)
