@@ -139,7 +139,9 @@ def others_sentences(results: Results) -> list[str]:
     for row in results.external:
         by_origin.setdefault(row.record.provenance or "", []).append(row.title)
     whose = list(by_origin.items())
-    return [sentences("others", mark=OTHERS, whose=whose, released=results.is_released)] if whose else []
+    single = any(len(row.record.seeds) == 1 for row in results.external)
+    values = {"mark": OTHERS, "whose": whose, "released": results.is_released, "single": single}
+    return [sentences("others", **values)] if whose else []
 
 
 def signature_lines(results: Results) -> list[str]:

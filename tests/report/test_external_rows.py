@@ -47,7 +47,8 @@ def test_tables_mark_it_and_say_whose_it_is(inputs: Path, tmp_path: Path) -> Non
     for name in ("table.md", "summary.md"):
         text = (out / name).read_text()
         assert "Their system †" in text, name
-        assert "† Somebody else's outputs, scored here as they are; nothing was trained. Their system: A. Body" in text, name
+        assert "† Somebody else's outputs, scored here as they are; nothing was trained. Of one set of outputs" in text, name
+        assert "Their system: A. Body" in text, name
     latex = (out / "table.tex").read_text()
     assert r"Their system \textdagger{}" in latex and "†" not in latex
     line = next(row for row in csv.DictReader((out / "table.csv").read_text().splitlines()) if row["row"] == "theirs")
