@@ -167,7 +167,7 @@ def _plain(path: Path, order: Path | None) -> Texts:
 def _own_references(texts: Texts) -> dict[str, str]:
     if lacking := [line for line in texts.lines if line.reference is None]:
         raise ValueError(
-            f"{texts.path}, line {lacking[0].number}: no reference; add a `reference` to every line, or a file of them"
+            f"{texts.path}, line {lacking[0].number}: no reference; add a `reference` to every line, or give a file of references"
         )
     wanted: dict[str, str] = {}
     for line in texts.lines:

@@ -168,7 +168,8 @@ class Cost(Block):
 
 
 def write_record(path: Path, record: RowRecord) -> None:
-    write_json(path, record.model_dump(mode="json"))
+    left_out = {"provenance"} if record.provenance is None else set()  # of our own rows there is none to tell
+    write_json(path, record.model_dump(mode="json", exclude=left_out))
 
 
 def read_record(path: Path) -> RowRecord:

@@ -15,7 +15,7 @@ from pipeline.base.row_names import check_external_names
 from pipeline.corpus.table import Video, write_corpus
 from pipeline.evaluation.external import external_row
 from pipeline.scoring.predictions import read_predictions
-from pipeline.scoring.record import read_record
+from pipeline.scoring.record import read_record, write_record
 from tests.parameters import ROOT, edit, write_parameters
 
 ENTRY = {"title": "Theirs", "file": "theirs.jsonl", "provenance": "A. Body, 2026"}
@@ -156,3 +156,10 @@ def test_dvc_has_a_stage_for_each_that_the_dial_names_and_the_stage_runs(tmp_pat
     run("dvc", "init", "-q", "--no-scm")
     assert "external@theirs" in run("dvc", "stage", "list", "--name-only").split()
     assert "theirs: n 2" in run("stages.external", DVC_STAGE="external@theirs")
+
+
+def test_records_of_our_own_rows_say_nothing_of_provenance(tmp_path: Path) -> None:
+    for name in ("floor_random", "clipsum"):
+        committed = ROOT / "metrics" / f"{name}.json"
+        write_record(tmp_path / committed.name, read_record(committed))
+        assert (tmp_path / committed.name).read_bytes() == committed.read_bytes()
