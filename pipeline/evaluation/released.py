@@ -5,6 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from pipeline.base.files import listed
 from pipeline.base.paths import INPUTS
 from pipeline.base.released_params import Released
 from pipeline.base.scratch import file_sha256, scratch_root
@@ -60,6 +61,6 @@ def _score(name: str, *, released: Released, folder: Path, references: Texts, sc
 
 def _remove_others(root: Path, names: Sequence[str]) -> None:
     """Rows that the study no longer has are in no table."""
-    for path in [*root.glob("metrics/*.json"), *root.glob("predictions/*.jsonl")]:
+    for path in [*listed(root, "metrics/*.json"), *listed(root, "predictions/*.jsonl")]:
         if path.stem not in names:
             path.unlink()
