@@ -16,7 +16,6 @@ LIST_ALL = {
     "pipeline/base/files.py": "is where `listed` is",
     "pipeline/base/leases.py": "looks for the newest file of one that was left behind",
     "pipeline/base/scratch.py": "does the same, and looks for what was left behind",
-    "pipeline/rehearsal/watched.py": "counts bytes while they are written",
 }
 
 
