@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.judging.questions import MARKED
 from pipeline.judging.sheet import read_key
-from tests.judging.studies import results
+from tests.judging.peer import SETTINGS, Peer, answer, serving
+from tests.judging.studies import results, written
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +55,21 @@ def test_what_is_wrong_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> N
         typed(monkeypatch, "judge", "clipsum", "nobody")
     with pytest.raises(SystemExit, match=r"^error: key.json is missing"):
         typed(monkeypatch, "judgements", "key.json", "ada.json")
+
+
+def test_a_chat_model_answers_the_same_sheet(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+    Peer.says = lambda a, b: answer("same" if min(a, b) < "F" else "A", "A" if a < b else "B")
+    with serving() as address:
+        settings = written(folder / "model.yaml", SETTINGS | {"base_url": address})
+        typed(monkeypatch, "judge", "clipsum", "bart", "--videos", "6", "--chat", str(settings))
+        assert len(Peer.asked) == 12
+    (key,) = (folder / "judging").glob("*.key.json")
+    (answers,) = (folder / "judging").glob("*.org_toy-*.json")
+    assert "chat:org/toy answered 6 of 6 videos, each in both orders" in capsys.readouterr().out
+    typed(monkeypatch, "judgements", str(key), str(answers), "--resamples", "200")
+    told = capsys.readouterr().out
+    assert "== chat:org/toy: chat:org/toy" in told and "Order decided" in told and "people" not in told

@@ -116,6 +116,7 @@ at("start").addEventListener("submit", event => {
   state.judge = name;
   keep();
   show();
+  at("which").focus();  // else the first keys may still go to the field for the name
 });
 at("previous").addEventListener("click", () => go(state.at - 1));
 at("next").addEventListener("click", () => go(state.at + 1));
