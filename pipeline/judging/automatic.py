@@ -48,13 +48,26 @@ def differences(key: Key, *, root: Path = Path()) -> dict[str, Floats]:
 def against(votes_JV: Floats, differences_V: Floats, metric: Metric, *, resamples: int) -> Agreed:
     """One metric against all answers to one question."""
     share_v, seen_V = over_videos(votes_JV)
-    majority, metrics = np.sign(np.round(share_v - TIE, 9)), _signs(differences_V[seen_V])
+    majority, metrics = majority_of(share_v), _signs(differences_V[seen_V])
     agreed = np.where(metrics == 0, 50.0, 100.0 * (metrics == majority))[majority != 0]
     share = bootstrap_interval(agreed, resamples=resamples, seed=SEED) if len(agreed) else None
     scores = np.round(differences_V[seen_V], 9)
     varied = len(np.unique(scores)) > 1 and len(np.unique(share_v)) > 1
     tau = round(float(kendalltau(scores, share_v).statistic), 6) if varied else None
     return Agreed(metric, share, len(agreed), tau)
+
+
+def always_one_row(votes_JV: Floats) -> float | None:
+    """What a metric reaches that always prefers the same row, the one that judges prefer more often; None without a majority."""
+    majority = majority_of(over_videos(votes_JV)[0])
+    decided = majority[majority != 0]
+    return round(100 * max(float((decided > 0).mean()), float((decided < 0).mean())), 6) if len(decided) else None
+
+
+def majority_of(share_v: Floats) -> Floats:
+    """1 where judges prefer the first row, -1 where the second, 0 where they are at odds; `share_v` is `[v]`, from 0 to 1."""
+    majority: Floats = np.sign(np.round(share_v - TIE, 9))
+    return majority
 
 
 def _scores(row: Compared, videos: list[str], root: Path) -> dict[str, Floats]:

@@ -2,8 +2,8 @@
 
 The interval of a share is by bootstrap over videos and, where there are several judges, over judges: they stand where training
 seeds stand in `pipeline.scoring.statistics`, so that it says how far the share would move with other videos and other judges.
-A share is the mean over judges of the share among the videos that each answered. The randomisation test swaps the two rows video
-by video; it is about these judges.
+A share is the mean over judges of the share among the videos that each answered. Of the two p values, the bootstrap's is about
+other videos and judges like these; the randomisation test swaps the two rows video by video, and is about these judges.
 
 Source: K. Krippendorff, Content Analysis, 2004, chapter 11 (alpha).
 """
@@ -37,7 +37,8 @@ class Share:
     """In per cent. `detectable` is the smallest true distance from even that 80 % of such studies would find at 5 %."""
 
     estimate: Estimate
-    p: float
+    p_bootstrap: float
+    p_randomisation: float
     detectable: float
     judges: int
     videos: int
@@ -118,7 +119,8 @@ def _share(values_JV: Floats, *, even: float, resamples: int) -> Share:
     resampled = _resampled(100 * values_JV[:, seen_V], resamples=resamples)
     return Share(
         estimate=percentile_interval(100 * float(_by_judge(values_JV).mean()), resampled),
-        p=round(randomisation_p(means_v - even, resamples=resamples, seed=SEED), 6),
+        p_bootstrap=round(Resampled(resampled.figures - 100 * even, resampled.seed_variances).p(), 6),
+        p_randomisation=round(randomisation_p(means_v - even, resamples=resamples, seed=SEED), 6),
         detectable=round(detectable_difference(float(resampled.figures.std()), resampled.freedom), 6),
         judges=len(values_JV),
         videos=int(seen_V.sum()),

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline.judging.answers import Judge
-from pipeline.judging.automatic import Agreed, against, differences
+from pipeline.judging.automatic import Agreed, against, always_one_row, differences, majority_of
 from pipeline.judging.preference import Agreement, Marked, Preference, Share, agreement, marks, preference
 from pipeline.judging.questions import ASKED, MARKED, MARKS, QUESTIONS, Question
 from pipeline.judging.sheet import Key
-from pipeline.judging.votes import TIE, over_videos, votes
+from pipeline.judging.votes import over_videos, votes
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.statistics import Estimate, Floats
 
@@ -31,6 +31,7 @@ class Group:
     preferences: list[Preference]
     marks: list[Marked]
     metrics: dict[Question, list[Agreed]]
+    always: dict[Question, float | None]
     order_decided: dict[Question, int]
     with_people: dict[Question, Agreement]
 
@@ -57,7 +58,10 @@ def as_text(groups: Sequence[Group], key: Key) -> str:
         parts.append(f"== {group.name}: {', '.join(judge.judge for judge in group.judges)}")
         parts.append(_text(pd.DataFrame([_preference(found, group) for found in group.preferences])))
         parts.append(_text(pd.DataFrame([_marked(found) for found in group.marks])))
-        parts += [_text(pd.DataFrame([_agreed(found, question) for found in lines])) for question, lines in group.metrics.items()]
+        for question, lines in group.metrics.items():
+            parts.append(_text(pd.DataFrame([_agreed(found, question) for found in lines])))
+            if (share := group.always[question]) is not None:
+                parts.append(f"A metric that always prefers one row, the better one, agrees on {share:.1f} % of these videos.")
     return "\n\n".join(parts)
 
 
@@ -77,6 +81,7 @@ def as_json(groups: Sequence[Group], key: Key) -> dict[str, Any]:
                 "preferences": [asdict(found) | {"over": found.share.over} for found in group.preferences],
                 "errors": [asdict(found) for found in group.marks],
                 "metrics": {question: [_plain(found) for found in lines] for question, lines in group.metrics.items()},
+                "always_one_row": group.always,
                 "order_decided": group.order_decided,
                 "with_people": {question: asdict(found) for question, found in group.with_people.items()},
             }
@@ -105,6 +110,7 @@ def _group(
             ]
             for question in answered
         },
+        always={question: always_one_row(votes(members, key, question)) for question in answered},
         order_decided={
             question: sum(question in changed for judge in chats for changed in judge.order_decided.values())
             for question in answered
@@ -120,7 +126,7 @@ def _with_people(chat: list[Judge], people: list[Judge], key: Key, question: Que
     majority = np.full(by_people.shape[1], np.nan)
     if not np.isnan(by_people).all():
         share_v, seen_V = over_videos(by_people)
-        majority[seen_V] = (np.sign(np.round(share_v - TIE, 9)) + 1) / 2
+        majority[seen_V] = (majority_of(share_v) + 1) / 2
     return agreement(np.vstack([votes(chat, key, question), majority]))
 
 
@@ -131,7 +137,8 @@ def _preference(found: Preference, group: Group) -> dict[str, str]:
         "Videos": str(found.share.videos),
         "First": _shown(found.share.estimate),
         "Over": found.share.over,
-        "p": _p(found.share.p),
+        "p bootstrap": _p(found.share.p_bootstrap),
+        "p randomisation": _p(found.share.p_randomisation),
         "Detectable": f"{found.share.detectable:.1f}",
         "Won/tied/lost": f"{found.wins}/{found.ties}/{found.losses}",
     }
@@ -153,7 +160,8 @@ def _marked(found: Marked) -> dict[str, str]:
         "First": f"{found.first:.1f}",
         "Second": f"{found.second:.1f}",
         "Difference": _shown(difference.estimate),
-        "p": _p(difference.p),
+        "p bootstrap": _p(difference.p_bootstrap),
+        "p randomisation": _p(difference.p_randomisation),
     }
 
 

@@ -64,7 +64,7 @@ def test_one_judge_has_the_interval_and_the_exact_p_of_any_row() -> None:
     found = preference([judge_of("Ada", key, values)], key, "faithful", resamples=1000)
     assert found is not None
     assert found.share.estimate == bootstrap_interval([100 * value for value in values], resamples=1000, seed=0)
-    assert found.share.p == pytest.approx(2 / 2**7), "seven of seven on one side, in all ways of swapping"
+    assert found.share.p_randomisation == pytest.approx(2 / 2**7), "seven of seven on one side, in all ways of swapping"
 
 
 def test_intervals_hold_the_true_share_about_as_often_as_they_say() -> None:
@@ -86,6 +86,11 @@ def test_judges_who_differ_widen_the_interval() -> None:
     assert narrow is not None and wide is not None
     assert narrow.share.estimate.mean == wide.share.estimate.mean == 50
     assert wide.share.estimate.ci95_high > narrow.share.estimate.ci95_high + 20
+    lean = [
+        judge_of(name, key, values) for name, values in zip("abc", ([1.0] * 40, [1.0] * 40, [0.0] * 10 + [1.0] * 30), strict=True)
+    ]
+    found = preference(lean, key, "faithful", resamples=500)
+    assert found is not None and found.share.p_bootstrap > found.share.p_randomisation, "three judges say little about others"
 
 
 def test_marks_are_counted_of_the_row_whose_summary_was_marked() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.base.files import read_json
 from pipeline.judging.answers import read_judges
-from pipeline.judging.automatic import against, differences
+from pipeline.judging.automatic import against, always_one_row, differences
 from pipeline.judging.sheet import Sheet
 from pipeline.judging.study import Group, as_json, as_text, reckon
 from pipeline.scoring.metrics import METRICS
@@ -83,7 +83,14 @@ def test_errors_that_everybody_marks_of_b_are_shared_by_both_rows(groups: list[G
 
 def test_all_of_it_can_be_read_and_written(groups: list[Group], sheet: Sheet) -> None:
     text = as_text(groups, sheet.key)
-    for part in ("== people: Ada, Ben", "== chat:toy", "Order decided", "Alpha with people", "first:  ClipSum (clipsum, seed 0)"):
+    for part in (
+        "== people: Ada, Ben",
+        "== chat:toy",
+        "Order decided",
+        "Alpha with people",
+        "always prefers one row",
+        "first:  ClipSum (clipsum, seed 0)",
+    ):
         assert part in text, part
     value: dict[str, Any] = json.loads(json.dumps(as_json(groups, sheet.key), allow_nan=False))
     assert [group["name"] for group in value["groups"]] == ["people", "chat:toy"]
@@ -114,6 +121,8 @@ def test_agreement_with_a_metric_by_hand() -> None:
     found = against(votes, np.array([2.0, 1, 3, 1, 0]), ROUGE1, resamples=500)
     assert found.videos == 3, "judges are at odds over one, and see no difference in another"
     assert found.share is not None and found.share.mean == 50, "right, wrong, and a metric that sees no difference"
+    assert always_one_row(votes) == pytest.approx(200 / 3), "two of the three are for the first row"
+    assert always_one_row(np.full((1, 3), 0.5)) is None
     undecided = against(np.full((1, 3), 0.5), np.arange(3.0), ROUGE1, resamples=500)
     assert (undecided.share, undecided.videos, undecided.tau) == (None, 0, None)
 
