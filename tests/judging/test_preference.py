@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from pipeline.judging.answers import Answer, Judge
 from pipeline.judging.preference import agreement, marks, preference
 from pipeline.judging.questions import Choice, Mark
 from pipeline.judging.sheet import Compared, Key
 from pipeline.judging.votes import votes
-from pipeline.scoring.statistics import detectable_difference
+from pipeline.scoring.statistics import Floats, detectable_difference
 
 DOCS = Path(__file__).parents[2] / "docs" / "judging.md"
 
@@ -75,6 +76,30 @@ def test_intervals_hold_the_true_share_about_as_often_as_they_say() -> None:
         assert found is not None
         held += found.share.estimate.ci95_low <= 100 * truth <= found.share.estimate.ci95_high
     assert 0.88 <= held / 150 <= 0.99
+
+
+def test_three_judges_who_differ_tell_of_others_and_one_does_not() -> None:
+    """Videos and judges lean either way; every tenth answer is missing. The truth is the share of all judges and videos."""
+    pytest.importorskip("krippendorff", reason="krippendorff is not installed; `make setup` does it")
+    generator, key = np.random.default_rng(1), key_of(60)
+
+    def chosen(judges: int, videos: int) -> Floats:
+        leaning = 0.6 + generator.normal(0, 0.5, (judges, 1)) + generator.normal(0, 1, (1, videos))
+        answers = (generator.random((judges, videos)) < expit(leaning)).astype(float)
+        answers[generator.random((judges, videos)) < 0.1] = np.nan
+        return answers
+
+    truth = 100 * float(np.nanmean(chosen(2000, 2000)))
+    held = {}
+    for number in (1, 3):
+        held[number] = 0
+        for _ in range(100):
+            judges = [judge_of(str(n), key, list(values)) for n, values in enumerate(chosen(number, 60))]
+            found = preference(judges, key, "faithful", resamples=200)
+            assert found is not None
+            held[number] += found.share.estimate.ci95_low <= truth <= found.share.estimate.ci95_high
+    assert held[3] >= 90, held
+    assert held[1] <= 85, "its interval is over videos alone, and says so"
 
 
 def test_judges_who_differ_widen_the_interval() -> None:
