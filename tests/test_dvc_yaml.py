@@ -14,7 +14,7 @@ from pipeline.base.code import import_closure, imported
 ROOT = Path(__file__).parents[1]
 ROOMS = (
     "base", "kitchen", "corpus", "frames", "speech", "encoders", "foundation", "features", "scoring", "models", "training",
-    "evaluation", "inference", "report", "rehearsal",
+    "evaluation", "inference", "report", "judging", "rehearsal",
 )  # fmt: skip
 STAGES = [
     "check", "download", "transcribe", "weights", "weights_more", "sample_frames", "extract_features", "train_text", "train",
