@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 PORT ?= 5000
 STUDY ?= youcook2
 ROW ?= clipsum
+AGAINST ?= bart
+VIDEOS ?= 40
 ENGINE ?= local
 CLEANED := data/raw data/corpus data/speech data/frames data/features data/storyboards.json data/checked.txt weights models .scratch \
 	reports/costs.* reports/files.json reports/index.html reports/videos
@@ -22,12 +24,12 @@ export DVC_NO_ANALYTICS := true
 export GRADIO_ANALYTICS_ENABLED := False
 unexport PYTHONDONTWRITEBYTECODE
 # What is typed after these names reaches the shell as it was typed, whatever characters a path has.
-TYPED := VIDEO TRANSCRIPT JSON HTML ROW
+TYPED := VIDEO TRANSCRIPT JSON HTML ROW AGAINST VIDEOS
 unexport $(TYPED)
 $(foreach name,$(TYPED),$(eval export TYPED_$(name) := $$(value $(name))))
 
 .PHONY: help setup demo ablations evidence experiments encoders search rows foundation verify accept test bench ui summarise app export serve \
-	summaries text-smoke rehearsal clean clean-all requirements
+	summaries judge text-smoke rehearsal clean clean-all requirements
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -120,6 +122,9 @@ serve: setup ## a trained row behind HTTP on this machine, by MLflow: POST a vid
 summaries: setup ## have reference summaries written by a chat endpoint (OPENAI_API_KEY), with a page to review them; STUDY=youcook2
 	python -m stages.summaries --study $(STUDY)
 	dvc add --quiet "$$(python -c 'from pipeline.base.params import load_study; print(load_study("$(STUDY)").dataset.folder)')/summaries.jsonl"
+
+judge: setup ## a blinded page on which people judge the summaries of two rows (docs/judging.md); ROW=clipsum AGAINST=bart VIDEOS=40
+	@python -m stages.judge --videos="$$TYPED_VIDEOS" -- "$$TYPED_ROW" "$$TYPED_AGAINST"
 
 text-smoke: setup ## the text side of YouCook2 at mini size, on real annotations and transcripts (minutes)
 	dvc exp run -S study=youcook2_text_smoke floors evaluate_text@bart

@@ -1,7 +1,7 @@
 """One thin file for each DVC stage: parse, load typed parameters, call `pipeline`, write outputs.
 
-Each runs without DVC and without MLflow. `app`, `experiments`, `export`, `foundation`, `overview`, `rows`, `serve`, `summaries`,
-`summarise`, `ui` and `verify` are no stages of `dvc.yaml`; you run them.
+Each runs without DVC and without MLflow. `app`, `compare`, `experiments`, `export`, `foundation`, `judge`, `judgements`,
+`overview`, `released`, `rows`, `serve`, `summaries`, `summarise`, `ui` and `verify` are no stages of `dvc.yaml`; you run them.
 """
 
 import argparse

@@ -9,7 +9,7 @@ from pipeline.base.disk import require_disk
 from pipeline.base.files import write_text
 from pipeline.base.params import load_params, read_yaml
 from pipeline.base.paths import PIPELINE
-from pipeline.base.row_names import check_row_settings
+from pipeline.base.row_names import check_external_names, check_row_settings
 from pipeline.base.scratch import scratch_root
 from pipeline.base.shared_disk import try_disk
 from stages import run
@@ -21,6 +21,7 @@ def main() -> None:
     params = load_params()
     if params.current.dataset.name == "folder":
         params.current.dataset.require_table()
+    check_external_names(params)
     for warning in check_row_settings(params):
         print(f"warning: {warning}")
     pipeline = read_yaml(PIPELINE)

@@ -12,9 +12,9 @@ from stages import run
 
 def main() -> None:
     params = load_params()
-    declared = declared_names(more=params.more_encoders)
+    declared = declared_names(more=(*params.more_encoders, *params.external))
     if left_out := undeclared(METRICS, declared):
-        print(f"Left out: {', '.join(left_out)}; neither dvc.yaml nor more_encoders has these rows")
+        print(f"Left out: {', '.join(left_out)}; neither dvc.yaml nor a list in params.yaml has these rows")
     current = params.current
     files = write_report(
         REPORTS,

@@ -157,6 +157,19 @@ def add_more_rows(folder: Path) -> None:
         write_row(folder, row, described)
 
 
+def add_external(folder: Path, *, name: str = "theirs", title: str = "Their system", wrong: float = 0.3) -> None:
+    """A row of somebody else's outputs, of which there is one set."""
+    changes = {
+        "kind": "external",
+        "model": "",
+        "text_model": "",
+        "training": None,
+        "provenance": "A. Body, theirs.example, CC BY 4.0",
+    }
+    described: Described = (title, None, "none", "unknown", None, None, wrong)
+    write_row(folder, name, described, seeds=(0,), made_from={"file": "abc", "code": "def"}, **changes)
+
+
 def write_costs(folder: Path, **checkpoints: str) -> None:
     """`reports/costs.csv` with a line for each row named, measured of these checkpoints."""
     frames = {"bart": ""}

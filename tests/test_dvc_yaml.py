@@ -14,12 +14,12 @@ from pipeline.base.code import import_closure, imported
 ROOT = Path(__file__).parents[1]
 ROOMS = (
     "base", "kitchen", "corpus", "frames", "speech", "encoders", "foundation", "features", "scoring", "models", "training",
-    "evaluation", "inference", "report", "rehearsal",
+    "evaluation", "inference", "report", "judging", "rehearsal",
 )  # fmt: skip
 STAGES = [
     "check", "download", "transcribe", "weights", "weights_more", "sample_frames", "extract_features", "train_text", "train",
     "evaluate_text", "evaluate", "extract_features_more", "train_more", "evaluate_more", "probe_more", "control", "probe",
-    "floors", "costs", "report",
+    "floors", "external", "costs", "report",
 ]  # fmt: skip
 TRAINING = ("train_text", "train", "train_more")
 # What a stage imports by a name that a parameter gives.

@@ -125,7 +125,7 @@ def test_one_more_encoder_is_a_row_that_comes_and_goes(first_run: Path, tmp_path
     (project.folder / "params.yaml").write_text(before)
     project.edit(STUDY, lambda content: content["rows"].pop("clip_vit_b32"))
     output = project.run("dvc", "repro")
-    assert "Left out: clip_vit_b32, clip_vit_b32_swapped; neither dvc.yaml nor more_encoders has these rows" in output
+    assert "Left out: clip_vit_b32, clip_vit_b32_swapped; neither dvc.yaml nor a list in params.yaml has these rows" in output
     assert "CLIP B/32" not in (project.folder / "reports" / "table.md").read_text()
     assert weights(project, "clipsum") == clipsum
 

@@ -31,6 +31,7 @@ _NEUTRAL = (
     "params",
     "paths",
     "pins",
+    "released_params",
     "resumable",
     "row_names",
     "scratch",

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.base.files import listed
 
@@ -14,7 +14,18 @@ Rate = Annotated[float, Field(gt=0.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 # Metrics that have a figure for every video; `pipeline.scoring.metrics` says what each is.
 MetricName = Literal["entity_f1", "content_f1", "rouge1", "rouge2", "rougeL"]
+OneLine = Annotated[str, Field(pattern=r"^\S(.*\S)?$")]
+RowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
 RECOGNISERS = Path(__file__).parents[1] / "speech" / "recognisers"
+
+
+def _below(path: str) -> str:
+    if not path or path.startswith("/") or ".." in Path(path).parts:
+        raise ValueError(f"{path!r} is no path below the study's folder of data/inputs/")
+    return path
+
+
+InputPath = Annotated[str, AfterValidator(_below)]
 
 
 class Block(BaseModel):
@@ -142,3 +153,17 @@ class YouCook2Dataset(Block):
 
 
 Dataset = KitchenDataset | FolderDataset | YouCook2Dataset
+
+
+class External(Block):
+    """Somebody else's outputs, as a row of the table. Paths are below the study's folder of `data/inputs/`.
+
+    `order` is a list of the ids of the lines of a text file, None if ids stand in `file` itself. `references` are compared with
+    the study's, None if there are none to compare. `provenance` says whose outputs they are and where they are from.
+    """
+
+    title: OneLine
+    file: InputPath
+    order: InputPath | None = None
+    references: InputPath | None = None
+    provenance: OneLine

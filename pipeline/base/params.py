@@ -5,7 +5,7 @@ works, so a slip anywhere stops the pipeline at once. The files say what each va
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -18,10 +18,12 @@ from pipeline.base.dataset_params import (
     Block,
     Count,
     Dataset,
+    External,
     MetricName,
     NonNegative,
     Positive,
     Rate,
+    RowName,
     Share,
     Speech,
 )
@@ -122,7 +124,8 @@ class RowSettings(Block):
 class Study(Block):
     """A file of `studies/`: dataset, scale, and every value that decides how models are trained and scored.
 
-    `speech` is None where nothing is to be heard. `rows` has an entry for every row of `dvc.yaml`, by its name.
+    `speech` is None where nothing is to be heard. `rows` has an entry for every row of `dvc.yaml`, by its name; `external` one
+    for every row of somebody else's outputs.
     """
 
     dataset: Annotated[Dataset, Field(discriminator="name")]
@@ -141,6 +144,7 @@ class Study(Block):
     seeds: Annotated[list[Count], Field(min_length=1)]
     bootstrap_resamples: Annotated[int, Field(ge=100)]  # fewer cannot tell the 2.5th percentile
     page_videos: Positive
+    external: dict[RowName, External] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check(self) -> "Study":
@@ -206,13 +210,14 @@ class Dials(Block):
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
     encoder: str
     more_encoders: list[str]
+    external: list[str]
     runtime: Runtime
 
 
 @dataclass(frozen=True)
 class Params:
     """`study` is the name of the study, `current` its values. Rows of `more_encoders` need no entry in its `rows`: they have one
-    here, empty unless the file has one.
+    here, empty unless the file has one. `external` are the entries of its block `external` that are rows of the table.
     """
 
     study: str
@@ -220,6 +225,7 @@ class Params:
     more_encoders: tuple[str, ...]
     runtime: Runtime
     current: Study
+    external: tuple[str, ...] = ()
 
 
 def load_params(folder: Path = Path()) -> Params:
@@ -229,8 +235,19 @@ def load_params(folder: Path = Path()) -> Params:
     check_encoder_name(dials.encoder, where=f"{folder / PARAMS}: encoder", scale=study.scale)
     more = tuple(dials.more_encoders)
     check_more_encoders(more, encoder=dials.encoder, where=f"{folder / PARAMS}: more_encoders", scale=study.scale)
+    _check_external(dials.external, study, where=f"{folder / PARAMS}: external", file=folder / STUDIES / f"{dials.study}.yaml")
     rows = study.rows | {name: RowSettings() for name in more if name not in study.rows}
-    return Params(dials.study, dials.encoder, more, dials.runtime, study.model_copy(update={"rows": rows}))
+    current = study.model_copy(update={"rows": rows})
+    return Params(dials.study, dials.encoder, more, dials.runtime, current, tuple(dials.external))
+
+
+def _check_external(names: Sequence[str], study: Study, *, where: str, file: Path) -> None:
+    for name in names:
+        if name not in study.external:
+            known = f"has {', '.join(study.external)}" if study.external else "has none"
+            raise ValueError(f"{where}: {name!r} is no entry of `external` in {file}, which {known}; add it there or take it out")
+    if len(set(names)) != len(names):
+        raise ValueError(f"{where}: {', '.join(sorted({name for name in names if names.count(name) > 1}))} stands there twice")
 
 
 def load_study(name: str, folder: Path = Path()) -> Study:

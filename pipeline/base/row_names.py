@@ -8,11 +8,22 @@ from pipeline.base.encoder_names import ENCODERS
 from pipeline.base.params import Params, read_yaml
 from pipeline.base.paths import PIPELINE, STUDIES
 
+_NO_ROWS = ("ablations", "corpus", "evidence", "frames", "probes", "sources", "speech")  # other names in metrics/
+
 
 def declared_names(pipeline: Path = PIPELINE, *, more: Sequence[str] = ()) -> list[str]:
-    """The names of all rows of `dvc.yaml`, then those of `more` encoders, which are the encoders' own."""
+    """The names of all rows of `dvc.yaml`, then those of `more` encoders, which are the encoders' own, or of others' outputs."""
     stages = read_yaml(pipeline)["stages"]
     return [*(row for stage in ("train_text", "train") for row in stages[stage]["foreach"]), *more]
+
+
+def check_external_names(params: Params, *, pipeline: Path = PIPELINE) -> None:
+    """Raise `ValueError` for a row of others' outputs whose files would have the names of another row's, or of a stage's."""
+    declared = declared_names(pipeline, more=params.more_encoders)
+    taken = (*declared, *ENCODERS, "floor", "probe", *_NO_ROWS)
+    for name in params.external:
+        if clash := next((other for other in taken if name == other or name.startswith(f"{other}_")), None):
+            raise ValueError(f"{STUDIES / params.study}.yaml: external.{name}: the name belongs to {clash!r}; take another")
 
 
 def check_row_settings(params: Params, *, pipeline: Path = PIPELINE) -> list[str]:

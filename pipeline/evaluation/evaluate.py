@@ -1,7 +1,8 @@
 """Summarise the test split with a trained row, or with a control of it, and score it.
 
-Only this module and `pipeline.scoring.floors` read the test split. Summaries and scores are kept in scratch, each under what
-decides it: new resamples need no new summaries, and an edit that concerns neither is answered in seconds.
+Only this module, `pipeline.scoring.floors` and `pipeline.evaluation.external` read the test split. Summaries and scores are kept
+in scratch, each under what decides it: new resamples need no new summaries, and an edit that concerns neither is answered in
+seconds.
 """
 
 from collections.abc import Sequence

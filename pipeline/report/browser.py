@@ -14,6 +14,7 @@ from pipeline.base.paths import STORYBOARDS
 from pipeline.report.marks import marked_source, marked_summary, names_exactly
 from pipeline.report.palette import role_of
 from pipeline.report.results import Results
+from pipeline.report.tables import marked_title
 
 TEXT_ONLY, REFERENCE = "bart", "clipsum"
 
@@ -53,7 +54,7 @@ def browser_data(results: Results, places: Sequence[int]) -> dict[str, Any]:
     names = [row.name for row in results.rows]
     return {
         "seeds": list(results.rows[0].summaries.seeds),
-        "rows": [{"name": row.name, "title": row.title, "role": role_of(row)} for row in results.rows],
+        "rows": [{"name": row.name, "title": marked_title(row.record), "role": role_of(row)} for row in results.rows],
         "pair": _pair(names),
         "entities": [] if known is None else sorted(known.names),
         "attended": None if attended is None else {"row": attended.of, "seed": attended.seed},

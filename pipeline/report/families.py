@@ -9,7 +9,7 @@ The paper's claims are about its ClipSum. If another encoder is under study, tha
 one: then that row's comparisons are the family of the paper's claims, and those of `clipsum` are a family as large as before.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -104,16 +104,27 @@ class Tested:
 
 def family_of(pair: Pair, *, papers_row: str | None = REFERENCE) -> str:
     """The name of its family; that of a pair on no list is its own."""
-    return next((name for name, pairs in families(papers_row).items() if pair in pairs), f"{pair[0]} minus {pair[1]}")
+    return _family_in(families(papers_row), pair)
+
+
+def _family_in(listed: Mapping[str, Sequence[Pair]], pair: Pair) -> str:
+    return next((name for name, pairs in listed.items() if pair in pairs), f"{pair[0]} minus {pair[1]}")
 
 
 def correct(found: dict[Pair, Comparison], *, margin: float, papers_row: str | None = REFERENCE) -> dict[Pair, Tested]:
     """Every comparison that has been run, corrected within its family."""
+    return correct_within(families(papers_row), found, margin=margin)
+
+
+def correct_within(
+    listed: Mapping[str, Sequence[Pair]], found: Mapping[Pair, Comparison], *, margin: float
+) -> dict[Pair, Tested]:
+    """The same for other families, by name; a family is as large as its list."""
     tested: dict[Pair, Tested] = {}
-    family_by_pair = {pair: family_of(pair, papers_row=papers_row) for pair in found}
+    family_by_pair = {pair: _family_in(listed, pair) for pair in found}
     for family in dict.fromkeys(family_by_pair.values()):
         members = [pair for pair in found if family_by_pair[pair] == family]
-        size = max(len(families(papers_row).get(family, ())), len(members))
+        size = max(len(listed.get(family, ())), len(members))
         ps = [found[pair].p for pair in members]
         equal = holm([found[pair].p_equal(margin) for pair in members], size=size)
         for pair, p, p_equal, level in zip(members, holm(ps, size=size), equal, holm_levels(ps, size=size), strict=True):

@@ -11,10 +11,17 @@ from typing import Literal
 from pipeline.report.families import REFERENCE
 from pipeline.report.results import Row
 
-Role = Literal["reference", "sighted", "text", "truth", "control"]
+Role = Literal["reference", "sighted", "text", "truth", "external", "control"]
 
-VERMILION, BLUE, BLACK, GREEN, GREY = "#d55e00", "#0072b2", "#444444", "#00805d", "#8c8c8c"
-OF_ROLE: dict[Role, str] = {"reference": VERMILION, "sighted": BLUE, "text": BLACK, "truth": GREEN, "control": GREY}
+VERMILION, BLUE, BLACK, GREEN, PURPLE, GREY = "#d55e00", "#0072b2", "#444444", "#00805d", "#a3508b", "#8c8c8c"
+OF_ROLE: dict[Role, str] = {
+    "reference": VERMILION,
+    "sighted": BLUE,
+    "text": BLACK,
+    "truth": GREEN,
+    "external": PURPLE,
+    "control": GREY,
+}
 INK, SOFT, AXIS, BAND, PAPER = "#222222", "#555555", "#999999", "#dddddd", "#ffffff"
 OF_SEEDS = ("#0173b3", "#b87a00", "#009e73", "#cc79a7", "#56b4e9", "#d65f01", "#000001")
 _VARIABLES = {
@@ -29,7 +36,11 @@ _VARIABLES = {
 
 
 def role_of(row: Row) -> Role:
-    """What a row is, for its colour: ClipSum (fine-tuned or not), another that sees, text alone, the truth; or a control."""
+    """What a row is, for its colour: ClipSum (fine-tuned or not), another that sees, text alone, the truth; others' outputs; or a
+    control.
+    """
+    if row.record.kind == "external":
+        return "external"
     if row.record.kind != "system":
         return "control"
     if row.is_calibration:

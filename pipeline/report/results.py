@@ -122,14 +122,28 @@ class Results:
         return next(found, None if self.find(PAPERS_ROW) else PAPERS_ROW)
 
     @property
+    def external(self) -> tuple[Row, ...]:
+        """Rows of somebody else's outputs."""
+        return tuple(row for row in self.rows if row.record.kind == "external")
+
+    @property
+    def is_released(self) -> bool:
+        """Whether no row has been trained here: a table of others' outputs, in which the paper's systems have no place."""
+        return self.shared.kind == "external"
+
+    @property
     def not_run(self) -> tuple[str, ...]:
         """Systems of the paper's tables that have no record."""
+        if self.is_released:
+            return ()
         names = {row.name for row in self.rows}
         return tuple(name for name in SYSTEMS if name not in names)
 
     @property
     def in_order(self) -> list[Row | str]:
         """Rows in table order, and in their place the names of those systems of the paper that have not been run."""
+        if self.is_released:
+            return list(self.rows)
         systems: list[Row | str] = [self.find(name) or name for name in SYSTEMS]
         return systems + [row for row in self.rows if row.name not in SYSTEMS]
 
@@ -149,6 +163,8 @@ def remedy(record: RowRecord) -> str:
         return "run `make ablations`"
     if record.kind == "floor":
         return "run `dvc repro floors`"
+    if record.kind == "external":
+        return f"run `dvc repro external@{record.row}`"
     row = record.control_of or record.row
     evaluation = "evaluate" if record.encoder else "evaluate_text"
     if row == record.encoder and row not in SYSTEMS:  # called like its encoder: one of `more_encoders`

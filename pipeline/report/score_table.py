@@ -58,4 +58,4 @@ def _line(entry: Row | str, *, full: bool) -> dict[str, Any]:
     if isinstance(entry, str):
         return {"name": entry, "title": described["System"], "kind": "system", "role": "control", "run": False, "cells": cells}
     kind = "truth" if entry.is_calibration and entry.record.kind == "system" else entry.record.kind
-    return {"name": entry.name, "title": entry.title, "kind": kind, "role": role_of(entry), "run": True, "cells": cells}
+    return {"name": entry.name, "title": described["System"], "kind": kind, "role": role_of(entry), "run": True, "cells": cells}

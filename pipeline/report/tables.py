@@ -37,6 +37,7 @@ PAPERS_COLUMN, SWAPPED_COLUMN = "R-1 of the paper", "Another video's frames"
 SWAPPED = "swapped"
 TERMINAL_WIDTH = 110
 _DESCRIBED = ("row", "title", "kind", "encoder", "feature_width")
+OTHERS = "†"
 _UNBROKEN = "\u00a0"  # a blank at which no page breaks a line
 
 
@@ -46,12 +47,17 @@ def system_cells(entry: Row | str) -> dict[str, str]:
         return {"System": SYSTEMS[entry]} | dict.fromkeys(("Encoder", "Width", "n", "Split", *SIZES), NO_VALUE)
     record = entry.record
     return {
-        "System": record.title,
+        "System": marked_title(record),
         "Encoder": record.encoder if record.encoder is not None else NO_VALUE,
         "Width": str(record.feature_width) if record.feature_width is not None else NO_VALUE,
         "n": str(record.n_videos),
         "Split": record.split,
     } | sizes(record)
+
+
+def marked_title(record: RowRecord) -> str:
+    """The title, with the mark of its footnote if it is somebody else's outputs."""
+    return f"{record.title} {OTHERS}" if record.kind == "external" else record.title
 
 
 def paper_cells(entry: Row | str) -> dict[str, str]:
@@ -78,14 +84,19 @@ def main_table(results: Results) -> pd.DataFrame:
             if metric.key in PAPER_METRICS:
                 system[f"{metric.short} paper"] = paper[metric.key]
         lines.append(system | at_the_end)
-    return pd.DataFrame(lines)
+    return _known_columns(pd.DataFrame(lines), results)
+
+
+def _known_columns(table: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """Without columns of which nobody knows anything, where all rows are somebody else's outputs."""
+    return table.loc[:, [not results.is_released or bool((table[name] != NO_VALUE).any()) for name in table.columns]]
 
 
 def summary_table(results: Results) -> pd.DataFrame:
     """The systems in the columns of README.md: narrow enough for the page of a code host, and short enough for a screen."""
     lines = []
     for entry in results.in_order:
-        if not isinstance(entry, str) and entry.record.kind != "system":
+        if not isinstance(entry, str) and entry.record.kind not in ("system", "external"):
             continue
         system = system_cells(entry)
         cells = {"System": system["System"], "Encoder": system["Encoder"]}
@@ -118,7 +129,19 @@ def conventions_table(results: Results) -> pd.DataFrame:
 
 def caption(results: Results) -> str:
     """Sentences that go with every form of the table."""
-    return sentences("table", shared=results.shared, not_run=_titles_not_run(results))
+    told = sentences("table", shared=results.shared, not_run=_titles_not_run(results))
+    return " ".join([told, *others_sentences(results)])
+
+
+def others_sentences(results: Results) -> list[str]:
+    """Whose outputs are marked, one sentence each origin; nothing if there are none."""
+    by_origin: dict[str, list[str]] = {}
+    for row in results.external:
+        by_origin.setdefault(row.record.provenance or "", []).append(row.title)
+    whose = list(by_origin.items())
+    single = any(len(row.record.seeds) == 1 for row in results.external)
+    values = {"mark": OTHERS, "whose": whose, "released": results.is_released, "single": single}
+    return [sentences("others", **values)] if whose else []
 
 
 def signature_lines(results: Results) -> list[str]:
@@ -135,6 +158,7 @@ def summary_markdown(results: Results, calibration: Calibration) -> str:
     below = sentences(
         "summary", shared=results.shared, primary=results.primary, not_run=_titles_not_run(results), chance=_chance(results)
     )
+    below = " ".join([below, *others_sentences(results)])
     below += f"\n\n{calibration_sentences(results, calibration)}"
     return f"{as_markdown(summary_table(results))}\n\n{below}\n"
 
@@ -183,7 +207,10 @@ def comma_separated(results: Results) -> str:
     """Every metric of every row, unrounded: `<metric>`, `_std`, `_low`, `_high`; the paper's as `paper_<metric>`."""
     records = [_record(entry, results.scored) for entry in results.in_order]
     columns = list(next(record for record in records if record["status"] == "run"))
-    return str(pd.DataFrame(records, columns=columns, dtype=object).to_csv(index=False, lineterminator="\n"))
+    table = pd.DataFrame(records, columns=columns, dtype=object)
+    if results.is_released:
+        table = table.dropna(axis="columns", how="all")  # what nobody knows of others' outputs
+    return str(table.to_csv(index=False, lineterminator="\n"))
 
 
 def headline_scores(results: Results) -> str:
@@ -215,7 +242,8 @@ def sizes(record: RowRecord) -> dict[str, str]:
     """Parameters in millions."""
     total, trainable = record.parameters.total / 1e6, record.parameters.trainable / 1e6
     digits = 1 if total >= 100 else 2
-    cells = (f"{total:.{digits}f}", f"{trainable:.{digits}f}") if record.kind != "floor" else (NO_VALUE, NO_VALUE)
+    trained = record.kind not in ("floor", "external")
+    cells = (f"{total:.{digits}f}", f"{trainable:.{digits}f}") if trained else (NO_VALUE, NO_VALUE)
     return dict(zip(SIZES, cells, strict=True))
 
 
@@ -231,5 +259,9 @@ def _record(entry: Row | str, scored: Sequence[Metric]) -> dict[str, Any]:
         parts = {"": score.mean, "_std": score.std, "_low": score.ci95_low, "_high": score.ci95_high}
         cells |= {f"{metric.key}{part}": value for part, value in parts.items()}
     cells |= {f"paper_{metric}": papers.get(f"paper_{metric}") for metric in PAPER_METRICS}
-    cells |= {"parameters_total": record.parameters.total, "parameters_trainable": record.parameters.trainable}
+    known = record.kind != "external"  # of others' outputs nobody has said
+    cells |= {
+        "parameters_total": record.parameters.total if known else None,
+        "parameters_trainable": record.parameters.trainable if known else None,
+    }
     return cells | {"status": "run"}

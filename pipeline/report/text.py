@@ -16,7 +16,15 @@ TEXT_COLUMNS = ("System", "Encoder", "Split", "Setting", "Row", "Verdict")
 _MINUS = "−"
 # What pandas leaves as it is and LaTeX's standard fonts lack; and what means something in LaTeX.
 _GLYPHS = str.maketrans(
-    {"|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}", "–": "--", "−": r"\ensuremath{-}", "±": r"\ensuremath{\pm}"}
+    {
+        "|": r"\textbar{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "–": "--",
+        "−": r"\ensuremath{-}",
+        "±": r"\ensuremath{\pm}",
+        "†": r"\textdagger{}",
+    }
 )
 _SPECIAL = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}

@@ -1,6 +1,6 @@
-"""The typed record of a row's results, `metrics/<row>.json`: written by `evaluate`, `control` and `floors`, read by the report.
+"""The typed record of a row's results, `metrics/<row>.json`: written by `evaluate`, `control`, `floors` and `external`.
 
-It holds everything that the report says about a row: no score is computed again from the summaries.
+The report reads it. It holds everything that the report says about a row: no score is computed again from the summaries.
 """
 
 from pathlib import Path
@@ -114,12 +114,13 @@ class Varied(Block):
 class RowRecord(Block):
     """`frames` is what the system was shown: its videos' own frames, none, or the name of a control.
 
-    `made_from` has digests of what the scores were made from: predictions, code, corpus, weights, features.
+    A row of the kind `external` is somebody else's outputs: `provenance` says whose, and what no file says of them is "unknown"
+    or left out. `made_from` has digests of what the scores were made from: predictions, code, corpus, weights, features.
     """
 
     row: str
     title: str
-    kind: Literal["system", "control", "floor"]
+    kind: Literal["system", "external", "control", "floor"]
     model: str
     text_model: str
     encoder: str | None
@@ -141,6 +142,7 @@ class RowRecord(Block):
     training: Training | None
     made_from: dict[str, str]
     ablation: Varied | None = None
+    provenance: str | None = None
 
     @property
     def in_short(self) -> str:
@@ -166,7 +168,8 @@ class Cost(Block):
 
 
 def write_record(path: Path, record: RowRecord) -> None:
-    write_json(path, record.model_dump(mode="json"))
+    left_out = {"provenance"} if record.provenance is None else set()  # of our own rows there is none to tell
+    write_json(path, record.model_dump(mode="json", exclude=left_out))
 
 
 def read_record(path: Path) -> RowRecord:

@@ -1,6 +1,6 @@
 """Scores of one row: every metric of the registry, with intervals over videos and training seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,15 +25,20 @@ from pipeline.scoring.statistics import (
 )
 
 
-def score_file(row: str, *, resamples: int, entities: Entities | None) -> tuple[dict[str, Score], VideoScores]:
-    """Scores of `predictions/<row>.jsonl`, kept in scratch under the file's contents and the code of scoring."""
-    path = predictions_file(row)
+def score_file(
+    row: str, *, resamples: int, entities: Entities | None, root: Path = Path(), also: Collection[str] = ()
+) -> tuple[dict[str, Score], VideoScores]:
+    """Scores of `predictions/<row>.jsonl` below `root`, kept in scratch under the file's contents and the code of scoring.
+
+    `also` is as in `score_row`.
+    """
+    path = root / predictions_file(row)
     known = None if entities is None else [sorted(entities.names), {video: sorted(names) for video, names in entities.of.items()}]
-    key = fingerprint(file_sha256(path), resamples, signatures(), known, code_digest("pipeline.scoring.score"))
+    key = fingerprint(file_sha256(path), resamples, signatures(), known, sorted(also), code_digest("pipeline.scoring.score"))
     with scratch_folder(f"score.{row}", key) as scratch:
 
         def score(kept: Path) -> None:
-            scores, per_video = score_row(read_predictions(path), resamples=resamples, seed=0, entities=entities)
+            scores, per_video = score_row(read_predictions(path), resamples=resamples, seed=0, entities=entities, also=also)
             metrics = {metric: score.model_dump(mode="json") for metric, score in scores.items()}
             write_json(kept, {"metrics": metrics, "per_video": per_video.model_dump(mode="json")})
 
@@ -44,9 +49,10 @@ def score_file(row: str, *, resamples: int, entities: Entities | None) -> tuple[
 
 
 def score_row(
-    summaries: Summaries, *, resamples: int, seed: int, entities: Entities | None = None
+    summaries: Summaries, *, resamples: int, seed: int, entities: Entities | None = None, also: Collection[str] = ()
 ) -> tuple[dict[str, Score], VideoScores]:
-    """Scores by metric, in the registry's order; and the scores of every video, for the metrics by which rows are compared.
+    """Scores by metric, in the registry's order; and the scores of every video, for the metrics by which rows are compared and
+    those of `also`.
 
     Of several draws the mean counts, video by video. Without `entities`, metrics that need them are left out. Intervals are
     percentile bootstraps with `resamples` resamples of videos and training seeds; a corpus metric is recomputed on every
@@ -60,7 +66,7 @@ def score_row(
                 continue
             values = _mean_over_draws(metric.scorer, summaries, entities)
             scores[metric.key] = _per_video(values, summaries.seeds, resamples=resamples, seed=seed)
-            if metric.compared:
+            if metric.compared or metric.key in also:
                 kept[metric.key] = [[round(value, 6) for value in row] for row in values]
         else:
             scores[metric.key] = _over_corpus(metric.scorer, summaries, resamples=resamples, seed=seed)

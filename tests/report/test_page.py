@@ -259,7 +259,7 @@ def test_the_stage_writes_the_report_and_logs_it(
     monkeypatch.setattr(stage.tracking, "log_report", lambda *, study, files: logged.extend(files))
     stage.main()
     printed = capsys.readouterr().out
-    assert "Left out: zucchini; neither dvc.yaml nor more_encoders has these rows" in printed
+    assert "Left out: zucchini; neither dvc.yaml nor a list in params.yaml has these rows" in printed
     assert "index.html" in printed and "Calibrated: no." in (inputs / "reports" / "table.txt").read_text()
     assert Path("reports/index.html") in logged and all(path.exists() for path in logged)
     assert (inputs / "reports" / "costs.csv").exists(), "written by another stage"

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from tests.report_inputs import add_attended, add_corpus, add_more_rows, change_lines, load, make_inputs, rescore, write
+from tests.report_inputs import (
+    add_attended,
+    add_corpus,
+    add_external,
+    add_more_rows,
+    change_lines,
+    load,
+    make_inputs,
+    rescore,
+    write,
+)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed to open the page in")
@@ -18,6 +28,7 @@ HOSTILE = "</script><img src=x onerror=document.title='hacked'> & \"quoted\""
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     inputs = make_inputs(tmp_path_factory.mktemp("inputs"))
     add_more_rows(inputs)
+    add_external(inputs)
     add_corpus(inputs)
     add_attended(inputs)
     change_lines(inputs, "bart", lambda lines: [line.update(prediction=f"{line['prediction']} {HOSTILE}") for line in lines])
@@ -45,6 +56,17 @@ def page(page_file: Path) -> Iterator[Any]:
 
 def ids(page: Any) -> list[str]:
     return [text.split()[0] for text in page.locator("#list h4").all_inner_texts()]
+
+
+def test_others_outputs_are_shown_under_every_seed_though_there_is_one_set_of_them(page: Any) -> None:
+    page.select_option("#a", label="Their system †")
+    before = page.locator("#list dd").all_inner_texts()
+    page.select_option("#seed", index=1)
+    after = page.locator("#list dd").all_inner_texts()
+    assert len(before) == len(after) and before != after, "the other system has another text"
+    assert page.locator("#list dt", has_text="Their system †").count() == 10
+    page.uncheck("#table-kinds input[value=external]")
+    assert page.locator("#scores tr[data-kind=external]").is_hidden()
 
 
 def test_a_reader_pages_searches_and_sorts(page: Any, page_file: Path) -> None:

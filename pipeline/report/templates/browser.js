@@ -14,8 +14,9 @@
 
   const seed = () => byId("seed").selectedIndex;
   const rowOf = (side) => byId(side).selectedIndex;
-  const score = (video, side) => video.scores[rowOf(side)][seed()];
-  const text = (video, side) => video.texts[video.said[rowOf(side)][seed()]];
+  const ofSeed = (sets) => sets[Math.min(seed(), sets.length - 1)]; // of others' outputs there may be fewer sets than our seeds
+  const score = (video, side) => ofSeed(video.scores[rowOf(side)]);
+  const text = (video, side) => video.texts[ofSeed(video.said[rowOf(side)])];
   // Where entities are known, right is to name all of the video's and no other; else, to score higher.
   const known = data.entities.length > 0;
   const isRight = (video, side) => (known ? text(video, side)[1] === 1 : score(video, side) > score(video, side === "a" ? "b" : "a"));
