@@ -182,6 +182,7 @@ def finished_work(project: Project) -> dict[Path, int]:
     rewritten = {
         "row.json",
         "summary.json",
+        "_sha256.json",
         "annotations.json",
         "label_foodtype.csv",
         "summaries.jsonl",
