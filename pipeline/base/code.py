@@ -14,6 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 # They move, resume, check or show data and never decide it. Parameters enter keys by their values.
 _NEUTRAL = (
+    "blocks",
+    "chat_params",
     "checkpoint",
     "code",
     "dataset_params",

@@ -1,17 +1,14 @@
-"""Blocks of a study that say where its videos and texts come from, and the types that all blocks share."""
+"""Blocks of a study that say where its videos and texts come from."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from pipeline.base.blocks import Block, Count, NonNegative, Positive, Rate, Share
+from pipeline.base.chat_params import Chat
 from pipeline.base.files import listed
 
-Positive = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Rate = Annotated[float, Field(gt=0.0)]
-NonNegative = Annotated[float, Field(ge=0.0)]
 # Metrics that have a figure for every video; `pipeline.scoring.metrics` says what each is.
 MetricName = Literal["entity_f1", "content_f1", "rouge1", "rouge2", "rougeL"]
 OneLine = Annotated[str, Field(pattern=r"^\S(.*\S)?$")]
@@ -26,10 +23,6 @@ def _below(path: str) -> str:
 
 
 InputPath = Annotated[str, AfterValidator(_below)]
-
-
-class Block(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Speech(Block):
@@ -102,28 +95,6 @@ class Videos(Block):
     retries: Count
     workers: Positive
     cookies: str
-
-
-class Chat(Block):
-    """An OpenAI-compatible chat endpoint that writes summaries. Prices are per million tokens."""
-
-    base_url: str
-    model: str
-    prompt: str
-    temperature: NonNegative
-    max_tokens: Positive
-    concurrency: Positive
-    retries: Count
-    timeout_seconds: Rate
-    price_in: NonNegative
-    price_out: NonNegative
-    max_cost: NonNegative
-
-    @model_validator(mode="after")
-    def _check(self) -> "Chat":
-        if "{steps}" not in self.prompt:
-            raise ValueError("prompt: {steps} is missing, the place where the steps go")
-        return self
 
 
 class YouCook2Dataset(Block):

@@ -14,19 +14,8 @@ from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.base.dataset_params import (
-    Block,
-    Count,
-    Dataset,
-    External,
-    MetricName,
-    NonNegative,
-    Positive,
-    Rate,
-    RowName,
-    Share,
-    Speech,
-)
+from pipeline.base.blocks import Block, Count, NonNegative, Positive, Rate, Share
+from pipeline.base.dataset_params import Dataset, External, MetricName, RowName, Speech
 from pipeline.base.encoder_names import check_encoder_name, check_more_encoders
 from pipeline.base.files import listed
 from pipeline.base.paths import PARAMS, STUDIES

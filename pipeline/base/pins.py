@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.base.dataset_params import Block
+from pipeline.base.blocks import Block
 from pipeline.base.params import parse_yaml
 from pipeline.base.scratch import file_sha256
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from pipeline.base.dataset_params import Block, External, InputPath, OneLine, Positive, RowName
+from pipeline.base.blocks import Block, Positive
+from pipeline.base.dataset_params import External, InputPath, OneLine, RowName
 from pipeline.base.files import listed
 from pipeline.base.params import Primary, parse_yaml
 from pipeline.base.paths import STUDIES

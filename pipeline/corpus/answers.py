@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.base.dataset_params import Chat
+from pipeline.base.chat_params import Endpoint
 
 SHORTEST_KEY = 8  # characters; a shorter one, such as "none", is no secret and may be a word of the text
 _MILLION = 1e6
@@ -25,20 +25,21 @@ class Answer:
     tokens_out: int
     problem: str = ""
 
-    def cost(self, settings: Chat) -> float:
+    def cost(self, settings: Endpoint) -> float:
         return (self.tokens_in * settings.price_in + self.tokens_out * settings.price_out) / _MILLION
 
 
-def read_answer(completion: Any, *, key: str) -> tuple[Answer, bool]:
+def read_answer(completion: Any, *, key: str, where: str) -> tuple[Answer, bool]:
     """The answer in what the client made of a response, and whether it is worth keeping: another try would not help.
 
-    `completion` is what the endpoint sent, so nothing is taken for granted. What is no answer at all is a `ValueError`.
+    `completion` is what the endpoint sent, so nothing is taken for granted. What is no answer at all is a `ValueError`, which
+    names a parameter by its block, `where`.
     """
     choices = getattr(completion, "choices", None)
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = getattr(choice, "message", None)
     if message is None:
-        raise ValueError("what came is not an answer of a chat endpoint; check dataset.chat.base_url")
+        raise ValueError(f"what came is not an answer of a chat endpoint; check {where}base_url")
     content, finish = getattr(message, "content", None), getattr(choice, "finish_reason", None)
     said = content.encode("utf-8", "replace").decode() if isinstance(content, str) else ""
     text, closed = _without_reasoning(_UNPRINTABLE.sub("", said))
@@ -46,7 +47,7 @@ def read_answer(completion: Any, *, key: str) -> tuple[Answer, bool]:
     text = scrubbed(" ".join(text.split()), key)
     problem = ""
     if finish == "length":
-        problem = "the answer was cut at max_tokens: raise dataset.chat.max_tokens"
+        problem = f"the answer was cut at max_tokens: raise {where}max_tokens"
     elif finish != "stop":
         problem = f"the answer ended for the reason {scrubbed(repr(finish), key)[:60]}, not 'stop'"
     elif not closed:

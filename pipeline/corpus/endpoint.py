@@ -4,16 +4,17 @@ What the endpoint answers counts only if it comes from the address that the stud
 """
 
 import socket
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from json import JSONDecodeError
 from threading import Lock
 from typing import Any
 
 import httpx2
-from openai import BadRequestError, DefaultHttpxClient, OpenAI, OpenAIError
+from openai import AuthenticationError, BadRequestError, DefaultHttpxClient, OpenAI, OpenAIError, PermissionDeniedError
 
 from pipeline.base.bounded import bounded
-from pipeline.base.dataset_params import Chat
+from pipeline.base.chat_params import Endpoint
 
 MOST_BYTES = 1 << 22  # of one answer; a summary has a few thousand
 
@@ -26,45 +27,71 @@ class Redirected(OpenAIError):
     """The endpoint sends its clients to another address, which is not asked."""
 
 
-class Endpoint:
+class ChatClient:
     """May be asked by several threads at a time."""
 
-    def __init__(self, settings: Chat, key: str) -> None:
+    def __init__(self, settings: Endpoint, key: str) -> None:
         self._settings = settings
         self._lock = Lock()
-        self._limits: dict[str, Any] = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
+        self._limits: dict[str, Any] = {"max_tokens": settings.max_tokens}
+        self._drawn: dict[str, Any] = {} if settings.temperature is None else {"temperature": settings.temperature}
         client = _Client(settings.timeout_seconds)
         self._client = OpenAI(
             base_url=settings.base_url, api_key=key, max_retries=settings.retries, timeout=settings.timeout_seconds,
             http_client=client,
         )  # fmt: skip
 
-    def ask(self, question: str) -> Any:
+    def ask(self, content: str | Sequence[Mapping[str, Any]]) -> Any:
         """What came, as the client reads it, unchecked; None for what it cannot read. Raises `OpenAIError`.
 
-        A model that refuses `temperature` or `max_tokens` is asked, from then on, as such models want to be.
+        `content` is that of the one message: a text, or parts of it. A model that refuses `max_tokens` is asked, from then on,
+        as such models want to be.
         """
+        message: Any = {"role": "user", "content": content}
         while True:
             limits = self._limits
             try:
                 return self._client.chat.completions.create(
-                    model=self._settings.model, messages=[{"role": "user", "content": question}], **limits
+                    model=self._settings.model, messages=[message], **limits, **self._drawn
                 )
             except JSONDecodeError:
                 return None
             except BadRequestError as error:
-                if "temperature" not in limits or not _wants_other_limits(str(error)):
+                if "max_tokens" not in limits or "max_completion_tokens" not in str(error):
                     raise
                 self._change_limits()
 
     def _change_limits(self) -> None:
         with self._lock:
-            if "temperature" in self._limits:
+            if "max_tokens" in self._limits:
                 self._limits = {"max_completion_tokens": self._settings.max_tokens}
-                print(
-                    f"summaries: {self._settings.model} is asked without temperature, with max_completion_tokens for max_tokens: "
-                    "it refuses the others"
-                )
+                print(f"{self._settings.model} refuses max_tokens: it is asked with max_completion_tokens")
+
+
+def refusal_of_all(error: Exception, settings: Endpoint, *, where: str, variable: str) -> str:
+    """What to do where an error would meet every question alike; empty for one that may be its question's alone.
+
+    `where` is the key of the parameters that hold `settings`, `variable` that of the environment that holds the key.
+    """
+    address = settings.base_url
+    if isinstance(error, AuthenticationError | PermissionDeniedError):
+        return f"{address} refuses the key in {variable} ({type(error).__name__})"
+    if isinstance(error, Redirected):
+        return f"{address} sends requests on to {str(error)[:200]}; set {where}base_url to where the endpoint is"
+    said = " ".join(str(error).split())
+    lower = said.lower()
+    if not isinstance(error, BadRequestError):
+        return ""
+    if "temperature" in lower and ("unsupported" in lower or "not support" in lower):
+        return f"{settings.model} refuses temperature {settings.temperature}; set {where}temperature: null, which sends none"
+    if "image" in lower and ("at most" in lower or "limit" in lower):
+        return (
+            f"{address} takes fewer images than {where}frames asks for ({said[:200]}); lower that, or start vLLM with "
+            """--limit-mm-per-prompt '{"image": N}'"""
+        )
+    if "multimodal" in lower or ("image" in lower and "support" in lower):
+        return f"{settings.model} takes no images ({said[:200]}); ask a model that does, or for the text alone"
+    return ""
 
 
 class _Client(DefaultHttpxClient):
@@ -108,8 +135,3 @@ class _Client(DefaultHttpxClient):
         finally:
             response.close()
         return httpx2.Response(response.status_code, headers=response.headers, content=bytes(content), request=request)
-
-
-def _wants_other_limits(complaint: str) -> bool:
-    lower = complaint.lower()
-    return "max_completion_tokens" in lower or ("temperature" in lower and ("unsupported" in lower or "not support" in lower))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.base.dataset_params import Block, Count, Positive
+from pipeline.base.blocks import Block, Count, Positive
 from pipeline.base.params import parse_yaml
 from pipeline.base.paths import FOUNDATION
 

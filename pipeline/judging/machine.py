@@ -9,22 +9,22 @@ import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from pipeline.base.dataset_params import Block, Chat, Count, NonNegative, Positive, Rate
+from pipeline.base.blocks import Count
+from pipeline.base.chat_params import Endpoint
 from pipeline.base.params import parse_yaml
 from pipeline.base.scratch import fingerprint
 from pipeline.base.text_files import parse_object
+from pipeline.corpus.asking import Asking, Question, ask_all
 from pipeline.frames.decoding import sample_positions
 from pipeline.judging.answers import CHAT, Answer, Judge
-from pipeline.judging.asking import Question, ask_all
 from pipeline.judging.questions import ASKED, CHOICES, MARKED, QUESTIONS, SIDES, Side
 from pipeline.judging.sheet import Item, Sheet
 
 _OTHER: dict[Side, Side] = {"A": "B", "B": "A"}
-_NO_PROMPT = "{steps}"  # the endpoint's block wants a prompt for summaries; a judge's question is made here
 _ASK = """You judge two summaries of one video, A and B, by frames of the video, in order, and by what is said in it.
 
 {questions}
@@ -36,19 +36,9 @@ Each value of "chosen" is {choices}; "same" if you cannot tell them apart. Lists
 """
 
 
-class ChatJudge(Block):
-    """How a chat model is asked. Prices are per million tokens. `frames`: at most so many of a video; 0: the text alone."""
+class ChatJudge(Endpoint):
+    """How a chat model is asked. `frames`: at most so many of a video; 0: the text alone."""
 
-    base_url: str
-    model: Annotated[str, Field(pattern=r"^\S+$", max_length=180)]
-    temperature: NonNegative
-    max_tokens: Positive
-    concurrency: Positive
-    retries: Count
-    timeout_seconds: Rate
-    price_in: NonNegative
-    price_out: NonNegative
-    max_cost: NonNegative
     frames: Count
     tokens_per_frame: Count
 
@@ -56,10 +46,6 @@ class ChatJudge(Block):
     def file_name(self) -> str:
         """The model, as part of a file's name; two models that are called nearly alike have two names."""
         return f"{re.sub(r'[^A-Za-z0-9.-]+', '_', self.model)}-{fingerprint(self.base_url, self.model)[:6]}"
-
-    @property
-    def endpoint(self) -> Chat:
-        return Chat(prompt=_NO_PROMPT, **self.model_dump(exclude={"frames", "tokens_per_frame"}))
 
 
 def read_chat_judge(path: Path) -> ChatJudge:
@@ -72,7 +58,7 @@ def read_chat_judge(path: Path) -> ChatJudge:
 def judge_by_chat(sheet: Sheet, settings: ChatJudge, *, cache: Path) -> tuple[Judge, dict[str, str]]:
     """What the model answers, and a reason for each video of which it gives no answer that can be used."""
     asked = {(item.video, order): _question(item, order, settings) for item in sheet.items for order in SIDES}
-    said, failed = ask_all(asked, settings.endpoint, cache=cache)
+    said, failed = ask_all(asked, Asking(settings, "", "judgements", "question", cache))
     answers: dict[str, Answer] = {}
     changed: dict[str, list[Any]] = {}
     reasons: dict[str, str] = {}
@@ -82,7 +68,7 @@ def judge_by_chat(sheet: Sheet, settings: ChatJudge, *, cache: Path) -> tuple[Ju
             try:
                 if (item.video, order) in failed:
                     raise ValueError(failed[item.video, order])
-                pair.append(read_said(said[item.video, order], swapped=order == "B"))
+                pair.append(read_said(said[item.video, order].text, swapped=order == "B"))
             except ValueError as error:
                 reasons.setdefault(item.video, str(error))
         if len(pair) == len(SIDES):
@@ -143,4 +129,4 @@ def _question(item: Item, shown_first: Side, settings: ChatJudge) -> Question:
     parts: list[Mapping[str, Any]] = [{"type": "text", "text": before}]
     parts += [{"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{frame}"}} for frame in frames]
     parts.append({"type": "text", "text": text})
-    return Question(key, parts, len((before + text).split()), len(frames) * settings.tokens_per_frame)
+    return Question(key, lambda: parts, len((before + text).split()), len(frames) * settings.tokens_per_frame)

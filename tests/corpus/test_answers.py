@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.base.dataset_params import Chat
+from pipeline.base.chat_params import Chat
 from pipeline.corpus.answers import Answer, read_answer, scrubbed
 from pipeline.corpus.chat import generate_summaries
-from pipeline.corpus.endpoint import MOST_BYTES, Endpoint
+from pipeline.corpus.endpoint import MOST_BYTES, ChatClient
 
 KEY = "sk-secret-0123456789"
 STEPS = {"a": ["cut the bread", "fry it"]}
@@ -23,7 +23,7 @@ def completion(content: object, **usage: object) -> Any:
 
 
 def answer(content: object, **usage: object) -> Answer:
-    return read_answer(completion(content, **usage), key=KEY)[0]
+    return read_answer(completion(content, **usage), key=KEY, where="")[0]
 
 
 @pytest.mark.parametrize("unit", ["a", "word ", "<think>", "<think", "</think>", "<think>x</think>", "<", "s \u200b", "\x1b[1"])
@@ -72,12 +72,12 @@ def test_a_number_of_tokens_without_end_is_a_number() -> None:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     questions: list[str] = []
 
-    def ask(self: Endpoint, question: str) -> Any:
+    def ask(self: ChatClient, question: str) -> Any:
         questions.append(question)
         return completion("Fry bread.", prompt_tokens=1, completion_tokens=1)
 
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr(Endpoint, "ask", ask)
+    monkeypatch.setattr(ChatClient, "ask", ask)
     return questions
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.base.dataset_params import Chat
+from pipeline.base.chat_params import Chat
 from pipeline.corpus import endpoint as endpoint_module
 from pipeline.corpus.chat import generate_summaries
 from pipeline.corpus.summaries import read_summaries, write_review
@@ -207,28 +207,64 @@ def test_counts_of_tokens_that_are_none_do_not_spoil_an_answer(peer: str, tmp_pa
     assert summary(tmp_path, chat(peer)) == "Fry bread."
 
 
-@pytest.mark.parametrize(
-    "complaint",
-    [
-        "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
-        "Unsupported value: 'temperature' does not support 0.0 with this model. Only the default (1) value is supported.",
-    ],
-)
-def test_a_reasoning_model_is_asked_in_its_own_way(
-    peer: str, tmp_path: Path, complaint: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def complain(message: str) -> bytes:
+    return json.dumps({"error": {"message": message, "type": "invalid_request_error"}}).encode()
+
+
+def test_a_reasoning_model_is_asked_in_its_own_way(peer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def act(peer: Peer) -> None:
-        if "temperature" in peer.asked[-1] or "max_tokens" in peer.asked[-1]:
-            peer.say(json.dumps({"error": {"message": complaint, "type": "invalid_request_error"}}).encode(), 400)
+        if "max_tokens" in peer.asked[-1]:
+            peer.say(complain("'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."), 400)
         else:
             peer.say(completion("Fry bread."))
 
     Peer.act = act
     steps = {"a": ["fry bread"], "b": ["bake bread"], "c": ["cut bread"]}
-    settings = chat(peer)
+    settings = chat(peer, temperature=None)
     assert generate_summaries(steps, tmp_path / "summaries.jsonl", settings=settings, cache=tmp_path / "cache") == {}
     assert [asked.get("max_completion_tokens") for asked in Peer.asked] == [None, 50, 50, 50], "it is refused once"
-    assert "without temperature" in capsys.readouterr().out
+    assert not any("temperature" in asked for asked in Peer.asked)
+    assert "toy refuses max_tokens" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("complaint", "advice"),
+    [
+        (
+            "'temperature' does not support 0.0 with this model. Only the default (1) value is supported.",
+            r"toy refuses temperature 0.0; set dataset\.chat\.temperature: null, which sends none",
+        ),
+        (
+            "At most 1 image(s) may be provided in one prompt.",
+            r"lower that, or start vLLM with --limit-mm-per-prompt '\{\"image\": N\}'",
+        ),
+        ("toy is not a multimodal model", "toy takes no images"),
+    ],
+)
+def test_what_would_meet_every_question_ends_it_with_what_to_do(peer: str, tmp_path: Path, complaint: str, advice: str) -> None:
+    Peer.act = lambda peer: peer.say(complain(complaint), 400)
+    steps = {str(number): [f"fry bread {number}"] for number in range(20)}
+    with pytest.raises(RuntimeError, match=advice):
+        generate_summaries(steps, tmp_path / "summaries.jsonl", settings=chat(peer), cache=tmp_path / "cache")
+    assert len(Peer.asked) < 20, "no more is sent"
+
+
+def test_the_estimate_is_made_anew_from_what_ten_answers_cost(
+    peer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Peer.act = lambda peer: peer.say(completion("Fry bread."))  # 100 tokens in and 10 out each, more than was estimated
+    steps = {f"{number:02d}": [f"fry {number}"] for number in range(40)}
+    path, cache = tmp_path / "summaries.jsonl", tmp_path / "cache"
+    with pytest.raises(
+        ValueError, match=r"max_cost: 0\.003 is less than the 0\.01 that all 40 .* by the 10 answered so far"
+    ) as stopped:
+        generate_summaries(steps, path, settings=chat(peer, max_tokens=5, max_cost=0.003), cache=cache)
+    assert "these are kept, and no more was sent" in str(stopped.value)
+    asked = len(Peer.asked)
+    assert 10 <= asked < 15 and len(list(cache.glob("*.json"))) == asked
+    assert "by the first 10 answers, all 40 will cost about 0.01" in capsys.readouterr().out
+    assert generate_summaries(steps, path, settings=chat(peer, max_tokens=5), cache=cache) == {}
+    assert len(Peer.asked) == 40, "nothing is paid twice"
 
 
 def test_another_refusal_is_a_reason(peer: str, tmp_path: Path) -> None:

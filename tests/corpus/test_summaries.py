@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.base.dataset_params import Chat
+from pipeline.base.chat_params import Chat
 from pipeline.corpus.chat import generate_summaries
 from pipeline.corpus.summaries import read_lines, read_summaries, write_lines
 
@@ -100,8 +100,8 @@ def test_every_video_is_asked_about_once_and_nothing_twice(
     assert len(Endpoint.asked) == len(STEPS)
     assert (tmp_path / "summaries.jsonl").read_bytes() == whole
     printed = "".join(capfd.readouterr())
-    assert "12 of 12 videos to ask toy" in printed and "1200 tokens in, 120 out, 0.002 spent" in printed
-    assert "0 of 12 videos to ask toy" in printed
+    assert "12 of 12 videos to put to toy" in printed and "1200 tokens in, 120 out, 0.002 spent" in printed
+    assert "0 of 12 videos to put to toy" in printed
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert SECRET.encode() not in written and SECRET not in printed
 
@@ -191,7 +191,7 @@ def test_a_killed_run_never_pays_twice(endpoint: str, tmp_path: Path) -> None:
     settings = chat(endpoint, concurrency=1)
     code = (
         "import json, sys; from pathlib import Path\n"
-        "from pipeline.corpus.chat import generate_summaries; from pipeline.base.dataset_params import Chat\n"
+        "from pipeline.corpus.chat import generate_summaries; from pipeline.base.chat_params import Chat\n"
         "steps, settings = json.loads(sys.argv[1]), Chat(**json.loads(sys.argv[2]))\n"
         "generate_summaries(steps, Path('summaries.jsonl'), settings=settings, cache=Path('cache'))"
     )

@@ -131,7 +131,7 @@ def test_an_answer_is_read_strictly_and_turned_round() -> None:
 def test_settings_are_read_from_a_file_and_bad_keys_named(tmp_path: Path) -> None:
     file = written(tmp_path / "model.yaml", SETTINGS | {"base_url": "http://localhost:1/v1"})
     found = read_chat_judge(file)
-    assert (found.frames, found.endpoint.model) == (2, "org/toy")
+    assert (found.frames, found.model) == (2, "org/toy")
     assert (
         found.file_name.startswith("org_toy-") and found.file_name != settings("http://localhost:1/v1", model="org_toy").file_name
     )
