@@ -7,7 +7,7 @@ from pipeline.evaluation.overview import overview
 
 def main() -> None:
     params = load_params()
-    rows = declared_names(more=(*params.more_encoders, *params.external))
+    rows = declared_names(more=(*params.more_encoders, *params.external, *params.chat))
     print(overview(rows, study=params.study, primary=params.current.primary.metric))
 
 

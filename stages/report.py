@@ -12,7 +12,7 @@ from stages import run
 
 def main() -> None:
     params = load_params()
-    declared = declared_names(more=(*params.more_encoders, *params.external))
+    declared = declared_names(more=(*params.more_encoders, *params.external, *params.chat))
     if left_out := undeclared(METRICS, declared):
         print(f"Left out: {', '.join(left_out)}; neither dvc.yaml nor a list in params.yaml has these rows")
     current = params.current

@@ -170,6 +170,23 @@ def add_external(folder: Path, *, name: str = "theirs", title: str = "Their syst
     write_row(folder, name, described, seeds=(0,), made_from={"file": "abc", "code": "def"}, **changes)
 
 
+def add_chat(folder: Path, *, name: str = "vlm", wrong: float = 0.3, **changes: Any) -> None:
+    """A row of a chat model, asked once; `changes` go into what its record says of the asking."""
+    kinds = {"llm_text": ("text alone", "none"), "vlm": ("text and frames", "own")}
+    title, frames = kinds.get(name, ("text and another video's frames", "swapped"))
+    asked = {
+        "endpoint": "http://localhost:8000/v1", "model": "org/toy", "temperature": 0.0, "max_tokens": 50, "prompt": "{video}",
+        "frames": 6, "frames_asked_for": 16, "detail": "auto", "questions": 12, "failed": {}, "tokens_in": 9, "tokens_out": 9,
+        "cost": 0.0,
+    }  # fmt: skip
+    values = {
+        "kind": "chat", "model": "", "text_model": "", "training": None, "asked": asked | changes,
+        "control_of": "vlm" if frames == "swapped" else None,
+    }  # fmt: skip
+    described: Described = (f"toy, {title}", None, "none", frames, None, None, wrong)
+    write_row(folder, name, described, seeds=(0,), made_from={"questions": "abc", "code": "def"}, **values)
+
+
 def write_costs(folder: Path, **checkpoints: str) -> None:
     """`reports/costs.csv` with a line for each row named, measured of these checkpoints."""
     frames = {"bart": ""}

@@ -1,11 +1,14 @@
 """Blocks of parameters that say how a chat model behind an OpenAI-compatible endpoint is asked."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from pipeline.base.blocks import Block, Count, NonNegative, Positive, Rate, Share
 
+# Rows of a chat model, by what they show it; the last ones so many frames. `pipeline.evaluation.chat_message` says more.
+ChatRow = Literal["llm_text", "vlm", "vlm_frames", "vlm_swapped", "vlm_8", "vlm_16", "vlm_50"]
+CHAT_ROWS: tuple[str, ...] = get_args(ChatRow)
 SHOWN = "{video}"  # in a prompt: where what is known of the video goes
 
 

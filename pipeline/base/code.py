@@ -46,6 +46,7 @@ _NEUTRAL = (
     "tracking_models",
     "tracking_server",
     "tracking_store",
+    "tracking_traces",
     "tracking_view",
     "tracking_words",
 )

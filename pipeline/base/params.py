@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.base.blocks import Block, Count, NonNegative, Positive, Rate, Share
+from pipeline.base.chat_params import ChatRow, ChatRows
 from pipeline.base.dataset_params import Dataset, External, MetricName, RowName, Speech
 from pipeline.base.encoder_names import check_encoder_name, check_more_encoders
 from pipeline.base.files import listed
@@ -114,7 +115,7 @@ class Study(Block):
     """A file of `studies/`: dataset, scale, and every value that decides how models are trained and scored.
 
     `speech` is None where nothing is to be heard. `rows` has an entry for every row of `dvc.yaml`, by its name; `external` one
-    for every row of somebody else's outputs.
+    for every row of somebody else's outputs. `chat` is None where there is no chat model to ask.
     """
 
     dataset: Annotated[Dataset, Field(discriminator="name")]
@@ -134,6 +135,7 @@ class Study(Block):
     bootstrap_resamples: Annotated[int, Field(ge=100)]  # fewer cannot tell the 2.5th percentile
     page_videos: Positive
     external: dict[RowName, External] = Field(default_factory=dict)
+    chat: ChatRows | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "Study":
@@ -200,13 +202,15 @@ class Dials(Block):
     encoder: str
     more_encoders: list[str]
     external: list[str]
+    chat: list[ChatRow]
     runtime: Runtime
 
 
 @dataclass(frozen=True)
 class Params:
     """`study` is the name of the study, `current` its values. Rows of `more_encoders` need no entry in its `rows`: they have one
-    here, empty unless the file has one. `external` are the entries of its block `external` that are rows of the table.
+    here, empty unless the file has one. `external` are the entries of its block `external` that are rows of the table, `chat` the
+    rows of its chat model.
     """
 
     study: str
@@ -215,6 +219,7 @@ class Params:
     runtime: Runtime
     current: Study
     external: tuple[str, ...] = ()
+    chat: tuple[str, ...] = ()
 
 
 def load_params(folder: Path = Path()) -> Params:
@@ -225,9 +230,10 @@ def load_params(folder: Path = Path()) -> Params:
     more = tuple(dials.more_encoders)
     check_more_encoders(more, encoder=dials.encoder, where=f"{folder / PARAMS}: more_encoders", scale=study.scale)
     _check_external(dials.external, study, where=f"{folder / PARAMS}: external", file=folder / STUDIES / f"{dials.study}.yaml")
+    _check_chat(dials.chat, study, where=f"{folder / PARAMS}: chat", file=folder / STUDIES / f"{dials.study}.yaml")
     rows = study.rows | {name: RowSettings() for name in more if name not in study.rows}
     current = study.model_copy(update={"rows": rows})
-    return Params(dials.study, dials.encoder, more, dials.runtime, current, tuple(dials.external))
+    return Params(dials.study, dials.encoder, more, dials.runtime, current, tuple(dials.external), tuple(dials.chat))
 
 
 def _check_external(names: Sequence[str], study: Study, *, where: str, file: Path) -> None:
@@ -235,6 +241,18 @@ def _check_external(names: Sequence[str], study: Study, *, where: str, file: Pat
         if name not in study.external:
             known = f"has {', '.join(study.external)}" if study.external else "has none"
             raise ValueError(f"{where}: {name!r} is no entry of `external` in {file}, which {known}; add it there or take it out")
+    _check_once(names, where)
+
+
+def _check_chat(names: Sequence[str], study: Study, *, where: str, file: Path) -> None:
+    if names and study.chat is None:
+        raise ValueError(f"{where}: {names[0]!r} asks a chat model, and {file} names none; give it a block `chat` (docs/chat.md)")
+    if "vlm_swapped" in names and "vlm" not in names:
+        raise ValueError(f"{where}: 'vlm_swapped' is a control of 'vlm'; add that")
+    _check_once(names, where)
+
+
+def _check_once(names: Sequence[str], where: str) -> None:
     if len(set(names)) != len(names):
         raise ValueError(f"{where}: {', '.join(sorted({name for name in names if names.count(name) > 1}))} stands there twice")
 

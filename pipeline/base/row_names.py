@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from pipeline.base.chat_params import CHAT_ROWS
 from pipeline.base.encoder_names import ENCODERS
 from pipeline.base.params import Params, read_yaml
 from pipeline.base.paths import PIPELINE, STUDIES
@@ -12,7 +13,9 @@ _NO_ROWS = ("ablations", "corpus", "evidence", "frames", "probes", "sources", "s
 
 
 def declared_names(pipeline: Path = PIPELINE, *, more: Sequence[str] = ()) -> list[str]:
-    """The names of all rows of `dvc.yaml`, then those of `more` encoders, which are the encoders' own, or of others' outputs."""
+    """The names of all rows of `dvc.yaml`, then of `more`: encoders, whose rows are called like them, others' outputs, a chat
+    model's rows.
+    """
     stages = read_yaml(pipeline)["stages"]
     return [*(row for stage in ("train_text", "train") for row in stages[stage]["foreach"]), *more]
 
@@ -20,7 +23,7 @@ def declared_names(pipeline: Path = PIPELINE, *, more: Sequence[str] = ()) -> li
 def check_external_names(params: Params, *, pipeline: Path = PIPELINE) -> None:
     """Raise `ValueError` for a row of others' outputs whose files would have the names of another row's, or of a stage's."""
     declared = declared_names(pipeline, more=params.more_encoders)
-    taken = (*declared, *ENCODERS, "floor", "probe", *_NO_ROWS)
+    taken = (*declared, *ENCODERS, "floor", "probe", *CHAT_ROWS, *_NO_ROWS)
     for name in params.external:
         if clash := next((other for other in taken if name == other or name.startswith(f"{other}_")), None):
             raise ValueError(f"{STUDIES / params.study}.yaml: external.{name}: the name belongs to {clash!r}; take another")

@@ -48,6 +48,18 @@ SIDE_BY_SIDE: tuple[Pair, ...] = (
     ("siglip2_b16", "dinov3_b16"),
     ("pe_core_b16", "dinov3_b16"),
 )
+# A chat model: do frames help it, does it look at them, how many does it need; and is it better than what was trained?
+ASKED: tuple[Pair, ...] = (
+    ("vlm", "llm_text"),
+    ("vlm", "vlm_swapped"),
+    ("vlm", "vlm_frames"),
+    ("vlm", "vlm_8"),
+    ("vlm", "vlm_16"),
+    ("vlm", "vlm_50"),
+    ("llm_text", TEXT_ONLY),
+    (REFERENCE, "llm_text"),
+    (REFERENCE, "vlm"),
+)
 OTHER: tuple[Pair, ...] = (
     *((row, TEXT_ONLY) for row in SIGHTED if row not in (REFERENCE, "random_visual", NAMED)),
     *((REFERENCE, row) for row in ("t5", "vit_labels", ORACLE)),
@@ -69,7 +81,8 @@ def families(papers_row: str | None = REFERENCE) -> dict[str, tuple[Pair, ...]]:
     else:
         first = {"the encoder under study": PRIMARY} | ({} if papers_row is None else {CLAIMS: on_papers_row(papers_row)})
     varied = {"ablations": VARIED, "ablations of the text": READ}
-    return first | {"controls": CONTROLLED} | varied | {"encoders side by side": SIDE_BY_SIDE, "all others": OTHER}
+    beside = {"encoders side by side": SIDE_BY_SIDE, "a chat model": ASKED}
+    return first | {"controls": CONTROLLED} | varied | beside | {"all others": OTHER}
 
 
 @dataclass(frozen=True)
@@ -139,7 +152,7 @@ def run_pairs(
     """Every comparison of the lists that can be made with the rows that `bases` names. A row on no list is compared with its
     base: the row that it is a control of, or `clipsum`.
     """
-    listed = [pair for pairs in (PRIMARY, CONTROLLED, SIDE_BY_SIDE, OTHER) for pair in pairs]
+    listed = [pair for pairs in (PRIMARY, CONTROLLED, SIDE_BY_SIDE, ASKED, OTHER) for pair in pairs]
     known = {name for pair in listed for name in pair}
     papers = on_papers_row(papers_row) if papers_row not in (None, REFERENCE) else ()
     pairs = [*listed, *papers, *((base, name) for name, base in bases.items() if name not in known)]

@@ -134,4 +134,4 @@ def _is_record(content: Any) -> bool:
 
 def _position(row: Row) -> tuple[int, int, str]:
     place = ROW_ORDER.index(row.name) if row.name in ROW_ORDER else len(ROW_ORDER)
-    return ("system", "external", "control", "floor").index(row.record.kind), place, row.name
+    return ("system", "chat", "external", "control", "floor").index(row.record.kind), place, row.name

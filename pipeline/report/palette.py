@@ -11,14 +11,15 @@ from typing import Literal
 from pipeline.report.families import REFERENCE
 from pipeline.report.results import Row
 
-Role = Literal["reference", "sighted", "text", "truth", "external", "control"]
+Role = Literal["reference", "sighted", "text", "truth", "chat", "external", "control"]
 
-VERMILION, BLUE, BLACK, GREEN, PURPLE, GREY = "#d55e00", "#0072b2", "#444444", "#00805d", "#a3508b", "#8c8c8c"
+VERMILION, BLUE, BLACK, GREEN, PURPLE, OCHRE, GREY = "#d55e00", "#0072b2", "#444444", "#00805d", "#a3508b", "#8a6d00", "#8c8c8c"
 OF_ROLE: dict[Role, str] = {
     "reference": VERMILION,
     "sighted": BLUE,
     "text": BLACK,
     "truth": GREEN,
+    "chat": OCHRE,
     "external": PURPLE,
     "control": GREY,
 }
@@ -36,13 +37,13 @@ _VARIABLES = {
 
 
 def role_of(row: Row) -> Role:
-    """What a row is, for its colour: ClipSum (fine-tuned or not), another that sees, text alone, the truth; others' outputs; or a
-    control.
+    """What a row is, for its colour: ClipSum (fine-tuned or not), another that sees, text alone, the truth; a chat model; others'
+    outputs; or a control.
     """
-    if row.record.kind == "external":
-        return "external"
-    if row.record.kind != "system":
+    if row.is_control:
         return "control"
+    if row.record.kind == "chat" or row.record.kind == "external":
+        return row.record.kind
     if row.is_calibration:
         return "truth"
     if row.record.encoder is None:

@@ -33,6 +33,11 @@ class Row:
         return self.record.title
 
     @property
+    def is_control(self) -> bool:
+        """Whether it only says something of another row, or of all."""
+        return self.record.kind in ("control", "floor") or self.record.control_of is not None
+
+    @property
     def is_calibration(self) -> bool:
         """Whether it sees the truth: it calibrates the study and competes with nobody."""
         return self.record.encoder == ORACLE
@@ -127,6 +132,11 @@ class Results:
         return tuple(row for row in self.rows if row.record.kind == "external")
 
     @property
+    def chat(self) -> tuple[Row, ...]:
+        """Rows of a chat model."""
+        return tuple(row for row in self.rows if row.record.kind == "chat")
+
+    @property
     def is_released(self) -> bool:
         """Whether no row has been trained here: a table of others' outputs, in which the paper's systems have no place."""
         return self.shared.kind == "external"
@@ -163,8 +173,8 @@ def remedy(record: RowRecord) -> str:
         return "run `make ablations`"
     if record.kind == "floor":
         return "run `dvc repro floors`"
-    if record.kind == "external":
-        return f"run `dvc repro external@{record.row}`"
+    if record.kind in ("external", "chat"):
+        return f"run `dvc repro {record.kind}@{record.row}`"
     row = record.control_of or record.row
     evaluation = "evaluate" if record.encoder else "evaluate_text"
     if row == record.encoder and row not in SYSTEMS:  # called like its encoder: one of `more_encoders`

@@ -57,5 +57,7 @@ def _line(entry: Row | str, *, full: bool) -> dict[str, Any]:
             cells[f"paper_{key}"]["below"] = f"ours {text.number(ours[key].mean - figure)}"
     if isinstance(entry, str):
         return {"name": entry, "title": described["System"], "kind": "system", "role": "control", "run": False, "cells": cells}
-    kind = "truth" if entry.is_calibration and entry.record.kind == "system" else entry.record.kind
+    kind = "truth" if entry.is_calibration and not entry.is_control else entry.record.kind
+    if entry.record.control_of is not None:
+        kind = "control"
     return {"name": entry.name, "title": described["System"], "kind": kind, "role": role_of(entry), "run": True, "cells": cells}

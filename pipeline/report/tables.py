@@ -37,7 +37,7 @@ PAPERS_COLUMN, SWAPPED_COLUMN = "R-1 of the paper", "Another video's frames"
 SWAPPED = "swapped"
 TERMINAL_WIDTH = 110
 _DESCRIBED = ("row", "title", "kind", "encoder", "feature_width")
-OTHERS = "†"
+MARKS = {"external": "†", "chat": "‡"}  # of rows that nobody trained here
 _UNBROKEN = "\u00a0"  # a blank at which no page breaks a line
 
 
@@ -56,8 +56,8 @@ def system_cells(entry: Row | str) -> dict[str, str]:
 
 
 def marked_title(record: RowRecord) -> str:
-    """The title, with the mark of its footnote if it is somebody else's outputs."""
-    return f"{record.title} {OTHERS}" if record.kind == "external" else record.title
+    """The title, with the mark of its footnote if nobody trained it here."""
+    return f"{record.title} {MARKS[record.kind]}" if record.kind in MARKS else record.title
 
 
 def paper_cells(entry: Row | str) -> dict[str, str]:
@@ -96,7 +96,7 @@ def summary_table(results: Results) -> pd.DataFrame:
     """The systems in the columns of README.md: narrow enough for the page of a code host, and short enough for a screen."""
     lines = []
     for entry in results.in_order:
-        if not isinstance(entry, str) and entry.record.kind not in ("system", "external"):
+        if not isinstance(entry, str) and entry.is_control:
             continue
         system = system_cells(entry)
         cells = {"System": system["System"], "Encoder": system["Encoder"]}
@@ -130,7 +130,7 @@ def conventions_table(results: Results) -> pd.DataFrame:
 def caption(results: Results) -> str:
     """Sentences that go with every form of the table."""
     told = sentences("table", shared=results.shared, not_run=_titles_not_run(results))
-    return " ".join([told, *others_sentences(results)])
+    return " ".join([told, *others_sentences(results), *chat_sentences(results)])
 
 
 def others_sentences(results: Results) -> list[str]:
@@ -140,8 +140,14 @@ def others_sentences(results: Results) -> list[str]:
         by_origin.setdefault(row.record.provenance or "", []).append(row.title)
     whose = list(by_origin.items())
     single = any(len(row.record.seeds) == 1 for row in results.external)
-    values = {"mark": OTHERS, "whose": whose, "released": results.is_released, "single": single}
+    values = {"mark": MARKS["external"], "whose": whose, "released": results.is_released, "single": single}
     return [sentences("others", **values)] if whose else []
+
+
+def chat_sentences(results: Results) -> list[str]:
+    """How a chat model was asked, what never came, and what it may know; nothing if there is none."""
+    asked = [(row.title, row.record.asked, len(row.record.seeds)) for row in results.chat if row.record.asked is not None]
+    return [sentences("chat", mark=MARKS["chat"], asked=asked)] if asked else []
 
 
 def signature_lines(results: Results) -> list[str]:
@@ -158,7 +164,7 @@ def summary_markdown(results: Results, calibration: Calibration) -> str:
     below = sentences(
         "summary", shared=results.shared, primary=results.primary, not_run=_titles_not_run(results), chance=_chance(results)
     )
-    below = " ".join([below, *others_sentences(results)])
+    below = " ".join([below, *others_sentences(results), *chat_sentences(results)])
     below += f"\n\n{calibration_sentences(results, calibration)}"
     return f"{as_markdown(summary_table(results))}\n\n{below}\n"
 
@@ -242,7 +248,7 @@ def sizes(record: RowRecord) -> dict[str, str]:
     """Parameters in millions."""
     total, trainable = record.parameters.total / 1e6, record.parameters.trainable / 1e6
     digits = 1 if total >= 100 else 2
-    trained = record.kind not in ("floor", "external")
+    trained = record.kind != "floor" and record.kind not in MARKS
     cells = (f"{total:.{digits}f}", f"{trainable:.{digits}f}") if trained else (NO_VALUE, NO_VALUE)
     return dict(zip(SIZES, cells, strict=True))
 
@@ -259,7 +265,7 @@ def _record(entry: Row | str, scored: Sequence[Metric]) -> dict[str, Any]:
         parts = {"": score.mean, "_std": score.std, "_low": score.ci95_low, "_high": score.ci95_high}
         cells |= {f"{metric.key}{part}": value for part, value in parts.items()}
     cells |= {f"paper_{metric}": papers.get(f"paper_{metric}") for metric in PAPER_METRICS}
-    known = record.kind != "external"  # of others' outputs nobody has said
+    known = record.kind not in MARKS  # of these nobody has said
     cells |= {
         "parameters_total": record.parameters.total if known else None,
         "parameters_trainable": record.parameters.trainable if known else None,

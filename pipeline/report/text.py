@@ -24,6 +24,7 @@ _GLYPHS = str.maketrans(
         "−": r"\ensuremath{-}",
         "±": r"\ensuremath{\pm}",
         "†": r"\textdagger{}",
+        "‡": r"\textdaggerdbl{}",
     }
 )
 _SPECIAL = str.maketrans(

@@ -1,4 +1,4 @@
-"""The typed record of a row's results, `metrics/<row>.json`: written by `evaluate`, `control`, `floors` and `external`.
+"""The typed record of a row's results, `metrics/<row>.json`: written by `evaluate`, `control`, `floors`, `external`, `chat`.
 
 The report reads it. It holds everything that the report says about a row: no score is computed again from the summaries.
 """
@@ -111,16 +111,44 @@ class Varied(Block):
     overrides: dict[str, Any]
 
 
+class Asked(Block):
+    """How a chat model was asked for the summaries of a row, and what came of it.
+
+    `frames` is the most that were sent of a video, `frames_asked_for` the most that the row may send. `failed` has a reason for
+    every summary that never came. Tokens and `cost`, by the study's prices, are of all answers, whenever they were paid.
+    """
+
+    endpoint: str
+    model: str
+    temperature: float | None
+    max_tokens: int
+    prompt: str
+    frames: int
+    frames_asked_for: int
+    detail: str
+    questions: int
+    failed: dict[str, str]
+    tokens_in: int
+    tokens_out: int
+    cost: float
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether chance enters, so that another draw is another answer."""
+        return self.temperature is None or self.temperature > 0.0
+
+
 class RowRecord(Block):
     """`frames` is what the system was shown: its videos' own frames, none, or the name of a control.
 
     A row of the kind `external` is somebody else's outputs: `provenance` says whose, and what no file says of them is "unknown"
-    or left out. `made_from` has digests of what the scores were made from: predictions, code, corpus, weights, features.
+    or left out. One of the kind `chat` was written by a chat model, without training: `asked` says how. `made_from` has digests
+    of what the scores were made from: predictions, code, corpus, weights, features.
     """
 
     row: str
     title: str
-    kind: Literal["system", "external", "control", "floor"]
+    kind: Literal["system", "chat", "external", "control", "floor"]
     model: str
     text_model: str
     encoder: str | None
@@ -143,6 +171,7 @@ class RowRecord(Block):
     made_from: dict[str, str]
     ablation: Varied | None = None
     provenance: str | None = None
+    asked: Asked | None = None
 
     @property
     def in_short(self) -> str:
@@ -168,7 +197,7 @@ class Cost(Block):
 
 
 def write_record(path: Path, record: RowRecord) -> None:
-    left_out = {"provenance"} if record.provenance is None else set()  # of our own rows there is none to tell
+    left_out = {key for key in ("provenance", "asked") if getattr(record, key) is None}  # of trained rows there is none to tell
     write_json(path, record.model_dump(mode="json", exclude=left_out))
 
 

@@ -1,0 +1,201 @@
+"""A row of a chat model: asked for a summary of every test video, without any training, and scored like every other row.
+
+It costs money, so nothing asks but stage `chat`, for rows that params.yaml names. Answers lie in `data/answers/`, each under a
+hash of all that was asked: removing outputs, scratch or the row loses none, and no answer is paid twice.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pipeline.base.chat_params import ChatRows
+from pipeline.base.code import code_digest
+from pipeline.base.files import write_json_lines
+from pipeline.base.params import Params
+from pipeline.base.paths import CORPUS, FRAMES, STUDIES, metrics_file, predictions_file
+from pipeline.base.scratch import file_sha256, fingerprint
+from pipeline.base.tracking import RowRun, row_run
+from pipeline.base.tracking_traces import Traced, trace
+from pipeline.corpus.answers import Answer
+from pipeline.corpus.asking import Asking, Call, ask_all
+from pipeline.corpus.coverage import check_losses
+from pipeline.corpus.table import usable_parts
+from pipeline.evaluation.chat_message import KINDS, Frame, Kind, question, shown_frames
+from pipeline.evaluation.controls import CONTROL_SEED, swap_videos
+from pipeline.frames.stored import StoredFrames
+from pipeline.scoring.entity import Entities, known_entities
+from pipeline.scoring.metrics import signatures
+from pipeline.scoring.record import Asked, Judged, Parameters, RowRecord, Score, VideoScores, write_record
+from pipeline.scoring.score import score_file
+
+_REMEDY = "Run it again: answers are kept, and only what failed for the moment is asked again."
+
+
+@dataclass(frozen=True)
+class _Video:
+    text: str
+    summary: str
+    frames: list[Frame]
+
+
+def chat_row(name: str, params: Params) -> RowRecord:
+    """Ask, then write predictions and record of the row `name`, one of `KINDS`.
+
+    A video without an answer has an empty summary, which scores 0, and is counted. More of them than `chat.max_failed_share` are
+    an error, and so is what `pipeline.corpus.asking.ask_all` refuses; answers that have come are kept.
+    """
+    settings, kind = params.current.chat, KINDS[name]
+    if settings is None:
+        raise ValueError(f"{STUDIES / params.study}.yaml: chat is missing, the endpoint that the row {name} asks; docs/chat.md")
+    entities = known_entities(CORPUS, "test")
+    most = kind.most or settings.frames
+    videos = _shown(kind, most, params, entities)
+    seeds = params.current.seeds if settings.is_drawn else params.current.seeds[:1]
+    questions = {
+        (video_id, seed): question(video.text, video.frames, settings=settings, draw=seed)
+        for seed in seeds
+        for video_id, video in videos.items()
+        if video.text or video.frames
+    }
+    about = {"title": _title(kind, settings), "model": settings.model, "temperature": settings.temperature, "frames": most}
+    keys = fingerprint([each.key for each in questions.values()])
+    with row_run(study=params.study, row=name, stage=f"chat@{name}", fingerprint=keys, params=about) as run:
+        answers, failed = ask_all(questions, _asking(settings, run, name))
+        failed |= {(video, seed): "it has no frames" for video in videos for seed in seeds if (video, seed) not in questions}
+        total = len(videos) * len(seeds)
+        limit = settings.max_failed_share
+        check_losses(failed=len(failed), asked=total, limit=limit, what=f"answers of {name}{_first(failed)}", remedy=_REMEDY)
+        said = {place: answer.text for place, answer in answers.items()} | dict.fromkeys(failed, "")
+        rows = [
+            {"video_id": video_id, "seed": seed, "prediction": said[video_id, seed], "reference": video.summary}
+            for seed in seeds
+            for video_id, video in videos.items()
+        ]
+        write_json_lines(predictions_file(name), rows)
+        asked = _asked(settings, most, answers, failed, videos)
+        scored = score_file(name, resamples=params.current.bootstrap_resamples, entities=entities)
+        record = _record(name, params, asked, keys, seeds, *scored)
+        write_record(metrics_file(name), record)
+        run.dataset(name=params.study, path=CORPUS, digest=file_sha256(CORPUS), context="test")
+        run.scores({metric: score.mean for metric, score in record.metrics.items()}, primary=record.primary.metric)
+        for path in (predictions_file(name), metrics_file(name)):
+            run.artifact(path)
+    return record
+
+
+def answers_folder() -> Path:
+    """Where paid answers lie: with the project, for queued experiments too."""
+    return Path(os.environ.get("DVC_ROOT", ".")) / "data" / "answers"
+
+
+def _shown(kind: Kind, most: int, params: Params, entities: Entities | None) -> dict[str, _Video]:
+    """What is shown of the test videos that have a text and a summary, those that every row of the table summarises."""
+    parts = list(usable_parts(CORPUS, "test", source=params.current.text.source))
+    texts: dict[str, tuple[str, str]] = {
+        video_id: (text, summary)
+        for part in parts
+        for video_id, text, summary in zip(part["video_id"], part["source"], part["summary"], strict=True)
+    }
+    seen: Mapping[str, list[Frame]] = {}
+    if kind.frames != "none":
+        store, own = StoredFrames(FRAMES), dict(zip(texts, texts, strict=True))
+        if kind.frames == "swapped":
+            of = {} if entities is None else entities.of
+            own = dict(zip(texts, swap_videos(list(texts), of, seed=CONTROL_SEED), strict=True))
+        known = set(store.video_ids)
+        seen = {video: shown_frames(store, other, most=most) for video, other in own.items() if other in known}
+    return {video: _Video(text if kind.text else "", summary, seen.get(video, [])) for video, (text, summary) in texts.items()}
+
+
+def _asking(settings: ChatRows, run: RowRun, name: str) -> Asking:
+    def told(call: Call) -> None:
+        answer = call.answer or Answer("", 0, 0)
+        trace(
+            run,
+            Traced(
+                name=name,
+                inputs=dict(call.question.about) | {"model": settings.model},
+                outputs={"answer_sha256": fingerprint(answer.text), "words": len(answer.text.split())},
+                tokens_in=answer.tokens_in,
+                tokens_out=answer.tokens_out,
+                started=call.started,
+                ended=call.ended,
+                problem=call.reason,
+            ),
+        )
+
+    return Asking(settings, "chat.", name, "question", answers_folder(), told=told)
+
+
+def _asked(
+    settings: ChatRows,
+    most: int,
+    answers: Mapping[tuple[str, int], Answer],
+    failed: Mapping[tuple[str, int], str],
+    videos: Mapping[str, _Video],
+) -> Asked:
+    address = urlsplit(settings.base_url)
+    spent = Answer("", sum(each.tokens_in for each in answers.values()), sum(each.tokens_out for each in answers.values()))
+    return Asked(
+        endpoint=f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}",  # without a password, if it has one
+        model=settings.model,
+        temperature=settings.temperature,
+        max_tokens=settings.max_tokens,
+        prompt=settings.prompt,
+        frames=max((len(video.frames) for video in videos.values()), default=0),
+        frames_asked_for=most if any(video.frames for video in videos.values()) else 0,
+        detail=settings.detail,
+        questions=len(answers) + len(failed),
+        failed={f"{video}, seed {seed}": reason for (video, seed), reason in sorted(failed.items())},
+        tokens_in=spent.tokens_in,
+        tokens_out=spent.tokens_out,
+        cost=round(spent.cost(settings), 4),
+    )
+
+
+def _record(
+    name: str, params: Params, asked: Asked, keys: str, seeds: list[int], scores: dict[str, Score], per_video: VideoScores
+) -> RowRecord:
+    study, kind = params.current, KINDS[name]
+    assert study.chat is not None
+    return RowRecord(
+        row=name,
+        title=_title(kind, study.chat),
+        kind="chat",
+        model="",
+        text_model="",
+        encoder=None,
+        tuning="none",
+        control_of="vlm" if kind.frames == "swapped" else None,
+        frames=kind.frames,
+        study=params.study,
+        scale=study.scale,
+        split="test",
+        n_videos=len(per_video.videos),
+        seeds=seeds,
+        feature_width=None,
+        parameters=Parameters(trainable=0, total=0),
+        truncated={},
+        primary=Judged(**study.primary.model_dump()),
+        metrics=scores,
+        signatures=signatures(),
+        per_video=per_video,
+        training=None,
+        made_from={
+            "predictions": file_sha256(predictions_file(name)),
+            "questions": keys,
+            "code": code_digest("pipeline.evaluation.chat_message"),
+        },
+        asked=asked,
+    )
+
+
+def _title(kind: Kind, settings: ChatRows) -> str:
+    """The model without the organisation that publishes it, and what it is shown."""
+    return f"{settings.model.rpartition('/')[2]}, {kind.title}"
+
+
+def _first(failed: Mapping[tuple[str, int], str]) -> str:
+    return f" (the first: {next(iter(failed.values()))})" if failed else ""

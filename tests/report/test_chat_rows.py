@@ -1,0 +1,89 @@
+"""Rows of a chat model among ours: in the table, tested in a family of their own, and marked as what they are."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from pipeline.report.evidence import gather_evidence
+from pipeline.report.families import family_of
+from pipeline.report.load import undeclared
+from pipeline.report.palette import role_of
+from pipeline.report.results import remedy
+from tests.report_inputs import SYSTEMS, add_chat, add_external, load, write
+
+
+@pytest.fixture
+def inputs(inputs: Path) -> Path:
+    """The usual rows, with two seeds, and three of a chat model that was asked once."""
+    add_chat(inputs, name="llm_text", wrong=0.6)
+    add_chat(inputs, failed={"kitchen_test_0000, seed 0": "the answer is empty", "kitchen_test_0001, seed 0": "cut"})
+    add_chat(inputs, name="vlm_swapped", wrong=0.9)
+    return inputs
+
+
+def test_they_stand_after_the_systems_and_before_others_outputs(inputs: Path) -> None:
+    add_external(inputs)
+    results = load(inputs)
+    assert [row.record.kind for row in results.rows] == ["system"] * 5 + ["chat"] * 3 + ["external", "control"]
+    by_name = {row.name: row for row in results.chat}
+    assert {name: role_of(row) for name, row in by_name.items()} == {"llm_text": "chat", "vlm": "chat", "vlm_swapped": "control"}
+    assert remedy(by_name["vlm"].record) == "run `dvc repro chat@vlm`"
+    assert not {"vlm", "llm_text"} & {row.name for row in results.trained}
+
+
+def test_their_comparisons_are_a_family_of_their_own_and_change_no_other_p_value(inputs: Path) -> None:
+    with_them = gather_evidence(load(inputs), resamples=200)
+    for name in ("llm_text", "vlm", "vlm_swapped"):
+        (inputs / "metrics" / f"{name}.json").unlink()
+        (inputs / "predictions" / f"{name}.jsonl").unlink()
+    without = gather_evidence(load(inputs), resamples=200)
+    pairs = [("vlm", "vlm_swapped"), ("vlm", "llm_text"), ("clipsum", "vlm"), ("llm_text", "bart")]
+    assert {family_of(pair) for pair in pairs} == {"a chat model"}
+    assert all(with_them.of(*pair) is not None for pair in pairs)
+    found = with_them.of("vlm", "vlm_swapped")
+    assert found is not None and found.found.mean > 0
+    same = {
+        pair: each.p for pair, each in with_them.tested["rouge1"].items() if not {"vlm", "llm_text", "vlm_swapped"} & set(pair)
+    }
+    assert same == {pair: each.p for pair, each in without.tested["rouge1"].items()}
+
+
+def test_tables_mark_them_and_warn_of_what_they_may_have_seen(inputs: Path, tmp_path: Path) -> None:
+    out = write(inputs, tmp_path / "reports")
+    for name in ("table.md", "summary.md"):
+        text = (out / name).read_text()
+        assert "toy, text and frames ‡" in text and "toy, text alone ‡" in text, name
+        assert "‡ Written by a chat model behind an endpoint, which was given one prompt and no training." in text, name
+        assert text.count("org/toy may have seen the test videos, or texts about them: nobody here can tell.") == 1, name
+        assert "an interval is over videos alone" in text and "Repeated draws" not in text, name
+        assert "toy, text and frames: 2 of 12 summaries never came; they count as empty and score 0." in text, name
+        assert "toy, text alone: " not in text, name
+    systems = [line.split("|")[1].strip() for line in (out / "summary.md").read_text().splitlines() if line.startswith("| toy")]
+    assert systems == ["toy, text alone ‡", "toy, text and frames ‡"], "its control is a column"
+    latex = (out / "table.tex").read_text()
+    assert r"\textdaggerdbl{}" in latex and "‡" not in latex
+    line = next(row for row in csv.DictReader((out / "table.csv").read_text().splitlines()) if row["row"] == "vlm")
+    assert line["kind"] == "chat" and line["parameters_total"] == ""
+
+
+def test_the_page_shows_them_in_their_own_colour_with_their_own_filter(inputs: Path, original: Path, tmp_path: Path) -> None:
+    page = (write(inputs, tmp_path / "reports") / "index.html").read_text()
+    assert '<tr data-kind="chat"' in page and '<i class="chip chat"></i>toy, text and frames ‡' in page
+    assert '<span><i class="chip chat"></i>a chat model</span>' in page
+    assert '<input type="checkbox" value="chat" checked>' in page
+    assert "may have seen the test videos" in page and "--chat:" in page
+    without = (write(original, tmp_path / "without") / "index.html").read_text()
+    assert 'value="chat"' not in without and 'chip chat"' not in without and "chat model" not in without
+
+
+def test_draws_above_temperature_0_stand_in_the_place_of_seeds(inputs: Path, tmp_path: Path) -> None:
+    add_chat(inputs, temperature=0.7)
+    text = (write(inputs, tmp_path / "reports") / "summary.md").read_text()
+    assert "Repeated draws stand in the place of training seeds." in text
+
+
+def test_what_params_yaml_no_longer_names_is_left_out(inputs: Path) -> None:
+    declared = [name for name in SYSTEMS if name != "clipsum_swapped"]
+    assert sorted(undeclared(inputs / "metrics", declared)) == ["llm_text", "vlm", "vlm_swapped"]
+    assert undeclared(inputs / "metrics", [*declared, "vlm", "llm_text"]) == []
