@@ -174,9 +174,10 @@ def add_chat(folder: Path, *, name: str = "vlm", wrong: float = 0.3, **changes: 
     """A row of a chat model, asked once; `changes` go into what its record says of the asking."""
     kinds = {"llm_text": ("text alone", "none"), "vlm": ("text and frames", "own")}
     title, frames = kinds.get(name, ("text and another video's frames", "swapped"))
+    seen = 0 if frames == "none" else 6
     asked = {
         "endpoint": "http://localhost:8000/v1", "model": "org/toy", "temperature": 0.0, "max_tokens": 50, "prompt": "{video}",
-        "frames": 6, "frames_asked_for": 16, "detail": "auto", "questions": 12, "failed": {}, "tokens_in": 9, "tokens_out": 9,
+        "frames": seen, "frames_asked_for": 2 * seen, "detail": "auto", "questions": 12, "failed": {}, "tokens_in": 9, "tokens_out": 9,
         "cost": 0.0,
     }  # fmt: skip
     values = {

@@ -24,6 +24,7 @@ from pipeline.corpus.coverage import check_losses
 from pipeline.corpus.table import usable_parts
 from pipeline.evaluation.chat_message import KINDS, Frame, Kind, question, shown_frames
 from pipeline.evaluation.controls import CONTROL_SEED, swap_videos
+from pipeline.evaluation.external import log_scores
 from pipeline.frames.stored import StoredFrames
 from pipeline.scoring.entity import Entities, known_entities
 from pipeline.scoring.metrics import signatures
@@ -78,10 +79,7 @@ def chat_row(name: str, params: Params) -> RowRecord:
         scored = score_file(name, resamples=params.current.bootstrap_resamples, entities=entities)
         record = _record(name, params, asked, keys, seeds, *scored)
         write_record(metrics_file(name), record)
-        run.dataset(name=params.study, path=CORPUS, digest=file_sha256(CORPUS), context="test")
-        run.scores({metric: score.mean for metric, score in record.metrics.items()}, primary=record.primary.metric)
-        for path in (predictions_file(name), metrics_file(name)):
-            run.artifact(path)
+        log_scores(run, record)
     return record
 
 

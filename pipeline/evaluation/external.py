@@ -14,6 +14,7 @@ from pipeline.base.files import write_json_lines
 from pipeline.base.params import Params, Primary
 from pipeline.base.paths import CORPUS, INPUTS, STUDIES, metrics_file, predictions_file
 from pipeline.base.scratch import file_sha256
+from pipeline.base.tracking import RowRun, row_run
 from pipeline.corpus.table import usable_parts
 from pipeline.evaluation.external_files import Outputs, Texts, check_same_references, read_outputs, read_references
 from pipeline.scoring.entity import Entities, known_entities
@@ -57,7 +58,20 @@ def external_row(name: str, params: Params) -> RowRecord:
         given = read_references(folder / entry.references, order=_order(folder, entry, entry.references))
         check_same_references(given, test, whose=f"the test videos of study {params.study}")
     scoring = Scoring(params.study, study.scale, study.primary, study.bootstrap_resamples, known_entities(CORPUS, "test"))
-    return score_external(name, entry, folder, references=test, scoring=scoring)
+    record = score_external(name, entry, folder, references=test, scoring=scoring)
+    about = {"title": entry.title, "provenance": entry.provenance}
+    digest = record.made_from["file"]
+    with row_run(study=params.study, row=name, stage=f"external@{name}", fingerprint=digest, params=about) as run:
+        log_scores(run, record)
+    return record
+
+
+def log_scores(run: RowRun, record: RowRecord) -> None:
+    """Add scores and files of a row that nobody trained here to its MLflow run."""
+    run.dataset(name=record.study, path=CORPUS, digest=file_sha256(CORPUS), context="test")
+    run.scores({metric: score.mean for metric, score in record.metrics.items()}, primary=record.primary.metric)
+    for path in (predictions_file(record.row), metrics_file(record.row)):
+        run.artifact(path)
 
 
 def score_external(

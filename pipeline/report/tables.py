@@ -147,7 +147,11 @@ def others_sentences(results: Results) -> list[str]:
 def chat_sentences(results: Results) -> list[str]:
     """How a chat model was asked, what never came, and what it may know; nothing if there is none."""
     asked = [(row.title, row.record.asked, len(row.record.seeds)) for row in results.chat if row.record.asked is not None]
-    return [sentences("chat", mark=MARKS["chat"], asked=asked)] if asked else []
+    fewer: dict[int, list[str]] = {}
+    for title, each, _ in asked:
+        if each.frames < each.frames_asked_for:
+            fewer.setdefault(each.frames, []).append(title)
+    return [sentences("chat", mark=MARKS["chat"], asked=asked, fewer=fewer)] if asked else []
 
 
 def signature_lines(results: Results) -> list[str]:

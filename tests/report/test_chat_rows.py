@@ -58,7 +58,8 @@ def test_tables_mark_them_and_warn_of_what_they_may_have_seen(inputs: Path, tmp_
         assert text.count("org/toy may have seen the test videos, or texts about them: nobody here can tell.") == 1, name
         assert "an interval is over videos alone" in text and "Repeated draws" not in text, name
         assert "toy, text and frames: 2 of 12 summaries never came; they count as empty and score 0." in text, name
-        assert "toy, text alone: " not in text, name
+        fewer = "toy, text and frames; toy, text and another video's frames"
+        assert f"No video has more than 6 frames here: {fewer} had no more." in text and "toy, text alone: " not in text, name
     systems = [line.split("|")[1].strip() for line in (out / "summary.md").read_text().splitlines() if line.startswith("| toy")]
     assert systems == ["toy, text alone ‡", "toy, text and frames ‡"], "its control is a column"
     latex = (out / "table.tex").read_text()
