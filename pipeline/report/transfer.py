@@ -7,7 +7,7 @@ no test. These comparisons are families of their own (`pipeline.report.families`
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pandas as pd
 
@@ -26,6 +26,7 @@ TRANSFER = "transfer"
 BESIDE = "beside"  # in `made_from`: the corpus of the table that a cell stands beside
 State = Literal["run", "not run", "outdated"]
 Kind = Literal["over_text", "over_resnet152", "moved", "own_frames"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _OF_ROW = ("study", "scale", "split", "encoder", "tuning")
 _SAME = ("seeds", "primary", "signatures")
 _SAME_PARTS = ("code", "text_model", "encoder")
@@ -147,7 +148,7 @@ def difference_table(transfer: Transfer) -> pd.DataFrame:
     """What could be compared, but for other frames, which stand in the table of cells."""
     titles = {line.cell.row: line.title for line in transfer.lines}
     table = []
-    for pair, (kind, cell) in wanted().items():
+    for pair, (kind, cell) in sorted(wanted().items(), key=lambda each: KINDS.index(each[1][0])):
         tested = transfer.tested.get(pair)
         if tested is not None and kind != "own_frames":
             second = {"over_text": titles[TEXT_ONLY], "over_resnet152": titles["resnet152"]}.get(kind)
@@ -212,7 +213,7 @@ def transfer_csv(results: Results, transfer: Transfer) -> str:
             score = None if line.row is None else line.row.record.metrics[metric.key]
             cells |= _bounds(metric.key, score)
         cells |= _bounds(f"{SWAPPED}_{results.primary.key}", line.swapped and line.swapped.record.metrics[results.primary.key])
-        for kind in ("over_text", "over_resnet152", "moved", "own_frames"):
+        for kind in KINDS:
             pairs = [pair for pair, (of, cell) in wanted().items() if (of, cell) == (kind, line.cell)]
             tested = next((transfer.tested[pair] for pair in pairs if pair in transfer.tested), None)
             cells |= _bounds(kind, tested and tested.found)
