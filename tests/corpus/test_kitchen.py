@@ -82,6 +82,24 @@ def test_long_videos_have_rows_like_any_others(tmp_path: Path, monkeypatch: pyte
             assert short[video.video_id].duration_seconds == video.duration_seconds
 
 
+def test_what_is_tested_on_does_not_depend_on_what_was_trained_on() -> None:
+    """Same ids, same videos, and the other way round."""
+    plans = {
+        (trained, tested): kitchen.plan_videos(SETTINGS.model_copy(update={"trained_on": trained, "tested_on": tested}))
+        for trained in ("short", "long")
+        for tested in ("short", "long")
+    }
+    for kind in ("short", "long"):
+        for one, other, of_test in (
+            (plans["short", kind], plans["long", kind], True),
+            (plans[kind, "short"], plans[kind, "long"], False),
+        ):
+            assert one != other
+            assert [plan for plan in one if (plan.plot.bucket == "test") == of_test] == [
+                plan for plan in other if (plan.plot.bucket == "test") == of_test
+            ]
+
+
 def test_another_seed_gives_other_videos(built: Path) -> None:
     other = kitchen.plan_videos(SETTINGS.model_copy(update={"seed": 8}))
     assert {plan.plot.key for plan in other} != {plan.plot.key for plan in kitchen.plan_videos(SETTINGS)}

@@ -33,13 +33,14 @@ def test_a_study_with_one_kind_of_videos_has_none() -> None:
         cells_of(load_study("youcook2", ROOT))
 
 
-def test_all_cells_have_the_same_settings_three_times_the_studys_own() -> None:
+def test_all_cells_have_the_same_settings_which_long_videos_need() -> None:
     overrides = [cell.overrides(STUDY) for cell in CELLS]
     assert {(each.pop("dataset.trained_on"), each.pop("dataset.tested_on")) for each in overrides} == {
         (one, other) for one in DOMAINS for other in DOMAINS
     }
     assert all(each == overrides[0] for each in overrides)
     assert overrides[0]["frames.count"] == 3 * STUDY.frames.count
+    assert overrides[0]["train.epochs"] == 2 * STUDY.train.epochs
     assert overrides[0]["generate.max_tokens"] >= overrides[0]["text.max_target_tokens"] == 3 * STUDY.text.max_target_tokens
 
 
