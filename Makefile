@@ -28,7 +28,7 @@ TYPED := VIDEO TRANSCRIPT JSON HTML ROW AGAINST VIDEOS
 unexport $(TYPED)
 $(foreach name,$(TYPED),$(eval export TYPED_$(name) := $$(value $(name))))
 
-.PHONY: help setup demo ablations evidence experiments encoders search rows foundation verify accept test bench ui summarise app export serve \
+.PHONY: help setup demo ablations evidence transfer experiments encoders search rows foundation verify accept test bench ui summarise app export serve \
 	summaries judge text-smoke rehearsal clean clean-all requirements
 
 help: ## list the targets
@@ -64,6 +64,10 @@ ablations: setup ## Table 2 and what it omits, as queued DVC experiments; goes o
 
 evidence: setup ## ten seeds of the rows that decide, and the dose in between; goes on where it stopped
 	python -m stages.experiments evidence
+	dvc repro --single-item report
+
+transfer: setup ## rows trained on short or long videos and tested on either, of study kitchen; goes on where it stopped
+	python -m stages.experiments transfer
 	dvc repro --single-item report
 
 experiments: setup ## scores of the work tree and of every DVC experiment, in one table

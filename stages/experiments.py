@@ -2,6 +2,7 @@
 
 python -m stages.experiments ablations   ClipSum with one thing changed: Table 2 of the paper, and what it leaves out
 python -m stages.experiments evidence    ten seeds of the rows that decide, and the dose in between
+python -m stages.experiments transfer    trained on short or long videos, tested on short or long ones (kitchen)
 """
 
 import argparse
@@ -9,17 +10,17 @@ import sys
 
 from pipeline.base.params import load_params
 from pipeline.evaluation.experiments import run_all
-from pipeline.evaluation.planned import ablation_experiments, evidence_experiments
+from pipeline.evaluation.planned import PLANS
 from stages import run
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("ablations", "evidence"))
+    parser.add_argument("what", choices=tuple(PLANS))
     what = parser.parse_args().what
     params = load_params()
     try:
-        wanted = (ablation_experiments if what == "ablations" else evidence_experiments)(params)
+        wanted = PLANS[what](params)
     except ValueError as error:
         sys.exit(str(error))
     lost = run_all(wanted, study_name=params.study, unit="run")

@@ -56,6 +56,8 @@ class KitchenDataset(Block):
     train: Positive
     validation: Positive
     test: Positive
+    trained_on: Literal["short", "long"]
+    tested_on: Literal["short", "long"]
     deictic_share: Share
     width: Positive
     height: Positive

@@ -9,7 +9,7 @@ from pipeline.base.encoder_names import ENCODERS
 from pipeline.base.params import Params, read_yaml
 from pipeline.base.paths import PIPELINE, STUDIES
 
-_NO_ROWS = ("ablations", "corpus", "evidence", "frames", "probes", "sources", "speech")  # other names in metrics/
+_NO_ROWS = ("ablations", "corpus", "evidence", "frames", "probes", "sources", "speech", "transfer")  # other names in metrics/
 
 
 def declared_names(pipeline: Path = PIPELINE, *, more: Sequence[str] = ()) -> list[str]:

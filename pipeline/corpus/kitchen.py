@@ -1,6 +1,6 @@
 """The dataset of the kitchen study: drawn cooking videos, laid out on disk as YouCook2 is.
 
-Videos, annotations, transcripts and summaries all come from the plots of `pipeline.kitchen.grammar`. Nothing is downloaded.
+Videos, annotations, transcripts and summaries all come from the plots of `pipeline.kitchen`. Nothing is downloaded.
 """
 
 import csv
@@ -19,7 +19,8 @@ from pipeline.base.scratch import fingerprint, link_or_copy, publish, scratch_fo
 from pipeline.corpus.annotations import SUBSETS, Annotation, Malformed, read_annotations
 from pipeline.corpus.summaries import read_summaries
 from pipeline.corpus.table import DRAWN, SPLITS, Video
-from pipeline.kitchen.grammar import DISHES, Recipe, draw_recipes, generator, narrate, step_sentences, summarise
+from pipeline.kitchen.grammar import DISHES, generator
+from pipeline.kitchen.plots import Plot, draw_plots, narration, sentences, summary
 from pipeline.kitchen.video import VideoPlan, draw_videos
 
 FIRST_RECIPE_TYPE = 101  # YouCook2 counts from here
@@ -35,9 +36,12 @@ def plan_videos(settings: KitchenDataset) -> list[VideoPlan]:
     if settings.width % 2 or settings.height % 2:
         raise ValueError(f"dataset.width {settings.width} and dataset.height {settings.height}: both must be even")
     wanted = {"train": settings.train, "validation": settings.validation, "test": settings.test}
-    recipes = [recipe for split in SPLITS for recipe in draw_recipes(wanted[split], seed=settings.seed, bucket=split)]
-    generator(settings.seed, "order").shuffle(recipes)
-    return [_plan(f"kitchen_{number:06d}", recipe, settings) for number, recipe in enumerate(recipes)]
+    domains = {"train": settings.trained_on, "validation": settings.trained_on, "test": settings.tested_on}
+    plots = [
+        plot for split in SPLITS for plot in draw_plots(wanted[split], seed=settings.seed, bucket=split, domain=domains[split])
+    ]
+    generator(settings.seed, "order").shuffle(plots)
+    return [_plan(f"kitchen_{number:06d}", plot, settings) for number, plot in enumerate(plots)]
 
 
 def build(settings: KitchenDataset, out: Path, *, workers: int) -> list[Video]:
@@ -94,10 +98,10 @@ def _joined(path: Path) -> str:
     return " ".join(path.read_text(encoding="utf-8").splitlines())
 
 
-def _plan(video_id: str, recipe: Recipe, settings: KitchenDataset) -> VideoPlan:
-    random: Random = generator(settings.seed, "lengths", recipe.key)
-    counts = tuple(max(1, round(settings.fps * random.uniform(1.5, 2.0))) for _ in recipe.steps)
-    return VideoPlan(video_id, recipe, counts, settings.seed, (settings.width, settings.height), settings.fps)
+def _plan(video_id: str, plot: Plot, settings: KitchenDataset) -> VideoPlan:
+    random: Random = generator(settings.seed, "lengths", plot.key)
+    counts = tuple(max(1, round(settings.fps * random.uniform(1.5, 2.0))) for _ in plot.scenes)
+    return VideoPlan(video_id, plot, counts, settings.seed, (settings.width, settings.height), settings.fps)
 
 
 def _gather(shards: Sequence[Path], folder: Path) -> None:
@@ -111,29 +115,29 @@ def _gather(shards: Sequence[Path], folder: Path) -> None:
 
 def _write_texts(plans: Sequence[VideoPlan], settings: KitchenDataset, folder: Path) -> None:
     subsets = {split: subset for subset, split in SUBSETS.items()}
+    dishes = [*DISHES, *sorted({plan.plot.dish for plan in plans}.difference(DISHES))]
     database = {}
     summaries, entities = [], []
     for plan in plans:
-        recipe = plan.recipe
-        sentences = step_sentences(recipe)
+        plot = plan.plot
         database[plan.video_id] = {
             "duration": plan.duration_seconds,
-            "subset": subsets[recipe.bucket],
-            "recipe_type": str(FIRST_RECIPE_TYPE + DISHES.index(recipe.dish)),
+            "subset": subsets[plot.bucket],
+            "recipe_type": str(FIRST_RECIPE_TYPE + dishes.index(plot.dish)),
             "annotations": [
                 {"segment": list(segment), "id": number, "sentence": sentence}
-                for number, (segment, sentence) in enumerate(zip(plan.segments, sentences, strict=True))
+                for number, (segment, sentence) in enumerate(zip(plan.segments, sentences(plot), strict=True))
             ],
             "video_url": "",
         }
         for name, share in (("transcripts", settings.deictic_share), ("transcripts_named", 0.0)):
-            narration = narrate(recipe, seed=settings.seed, deictic_share=share)
-            write_text(folder / name / f"{plan.video_id}.txt", "\n".join(narration) + "\n")
-        entities.append({"video_id": plan.video_id, "entities": list(recipe.ingredients)})
-        summaries.append({"video_id": plan.video_id, "summary": summarise(recipe)})
+            spoken = narration(plot, seed=settings.seed, deictic_share=share)
+            write_text(folder / name / f"{plan.video_id}.txt", "\n".join(spoken) + "\n")
+        entities.append({"video_id": plan.video_id, "entities": list(plot.ingredients)})
+        summaries.append({"video_id": plan.video_id, "summary": summary(plot)})
     write_json(folder / "annotations.json", {"database": database})
     write_json_lines(folder / "summaries.jsonl", summaries)
     write_json_lines(folder / "entities.jsonl", entities)
     table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows((FIRST_RECIPE_TYPE + number, dish) for number, dish in enumerate(DISHES))
+    csv.writer(table, lineterminator="\n").writerows((FIRST_RECIPE_TYPE + number, dish) for number, dish in enumerate(dishes))
     write_text(folder / "label_foodtype.csv", table.getvalue())

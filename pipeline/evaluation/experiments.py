@@ -29,7 +29,7 @@ PATIENCE = 6  # polls without an answer before a worker is taken for dead
 @dataclass(frozen=True)
 class Experiment:
     """`target` with `overrides` of the study. `keeps` says for each of its rows where in `metrics/` and `predictions/` it is
-    kept, and `adds` what is added to every record.
+    kept, and `adds` what is added to every record, or to a block of it that it has.
     """
 
     name: str
@@ -115,7 +115,13 @@ def _collect(commit: str, experiment: Experiment) -> None:
     for row, kept in experiment.keeps.items():
         record = json.loads(_run("git", "show", f"{commit}:{metrics_file(row)}"))
         write_text(PREDICTIONS / f"{kept}.jsonl", _run("git", "show", f"{commit}:{predictions_file(row)}"))
-        write_json(METRICS / f"{kept}.json", record | _renamed(record, experiment) | dict(experiment.adds))
+        write_json(METRICS / f"{kept}.json", record | _renamed(record, experiment) | _added(record, experiment))
+
+
+def _added(record: Mapping[str, Any], experiment: Experiment) -> dict[str, Any]:
+    """What a block of the record gets stands beside what it has."""
+    blocks = {key: value for key, value in record.items() if isinstance(value, dict)}
+    return {key: {**blocks[key], **value} if key in blocks else value for key, value in experiment.adds.items()}
 
 
 def _renamed(record: Mapping[str, Any], experiment: Experiment) -> dict[str, Any]:

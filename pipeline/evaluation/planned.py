@@ -1,10 +1,11 @@
-"""Which experiments a study has: its ablations, and what makes the evidence stronger, each named by all that decides it."""
+"""Which experiments a study has: ablations, what makes the evidence stronger, transfer; each named by all that decides it."""
 
 from pipeline.base.params import Params
 from pipeline.base.paths import metrics_file
 from pipeline.evaluation.ablations import own_settings, to_run
 from pipeline.evaluation.experiments import Experiment, experiment_name
 from pipeline.evaluation.repeats import repeats
+from pipeline.evaluation.transfers import cells_of
 from pipeline.scoring.record import read_record
 
 
@@ -37,6 +38,27 @@ def evidence_experiments(params: Params) -> list[Experiment]:
         )
         for repeat in repeats(params.current)
     ]
+
+
+def transfer_experiments(params: Params) -> list[Experiment]:
+    """Each is a row in one cell: other videos, and the settings that all cells share. Its record says beside which corpus."""
+    found = []
+    for cell in cells_of(params.current):
+        overrides = cell.overrides(params.current)
+        found.append(
+            Experiment(
+                name=_name("transfer", cell.name, params, row=cell.row, overrides=overrides),
+                target=cell.target,
+                overrides=overrides,
+                keeps={row: f"transfer/{kept}" for row, kept in cell.keeps.items()},
+                adds={"made_from": {"beside": base_made_from(cell.row, params.study)["corpus"]}},
+            )
+        )
+    # Cell by cell: what the rows of one share is made once, and then in DVC's cache.
+    return sorted(found, key=lambda each: [str(each.overrides[key]) for key in ("dataset.trained_on", "dataset.tested_on")])
+
+
+PLANS = {"ablations": ablation_experiments, "evidence": evidence_experiments, "transfer": transfer_experiments}
 
 
 def _name(kind: str, name: str, params: Params, *, row: str, overrides: object) -> str:

@@ -92,6 +92,11 @@ class Recipe:
         """In order of first appearance."""
         return tuple(dict.fromkeys(step.ingredient for step in self.steps))
 
+    @property
+    def scenes(self) -> tuple[Step, ...]:
+        """What a video of it shows."""
+        return self.steps
+
 
 def allowed(action: str, ingredient: str) -> bool:
     if action == "peel":
@@ -243,27 +248,29 @@ def narrate(recipe: Recipe, *, seed: int, deictic_share: float) -> list[str]:
     Every random choice is made whether or not it is used. So two shares differ only in these mentions, and what is hidden at
     one share is hidden at every higher one.
     """
+    return [sentence for part in narrated(recipe, seed=seed, deictic_share=deictic_share) for sentence in part]
+
+
+def narrated(recipe: Recipe, *, seed: int, deictic_share: float) -> list[list[str]]:
+    """The same in parts: the greeting, what is said to each step, the goodbye."""
     random = generator(seed, "narration", recipe.key)
     chatter_after = random.randrange(len(recipe.steps))
     chatter = random.choice(_CHATTER)
-    sentences = [random.choice(_GREETINGS).format(dish=with_article(recipe.dish))]
+    parts = [[random.choice(_GREETINGS).format(dish=with_article(recipe.dish))]]
     for number, step in enumerate(recipe.steps):
         saying, pointing = random.choice(_SAYINGS), random.choice(_POINTING)
         start = "first" if number == 0 else random.choice(_STARTS[1:])
         named, placed = random.random() >= deictic_share, random.random() >= deictic_share
-        sentences.append(
-            saying.format(
-                start=start,
-                do=_verb(step.action),
-                do_it=f"{_verb(step.action)} it",
-                x=f"the {step.ingredient}" if named else pointing,
-                v=place(step.vessel) if placed else "right here",
-                how=step.attribute,
-            )
+        said = saying.format(
+            start=start,
+            do=_verb(step.action),
+            do_it=f"{_verb(step.action)} it",
+            x=f"the {step.ingredient}" if named else pointing,
+            v=place(step.vessel) if placed else "right here",
+            how=step.attribute,
         )
-        if number == chatter_after and chatter:
-            sentences.append(chatter)
-    return [*sentences, random.choice(_GOODBYES)]
+        parts.append([said, chatter] if number == chatter_after and chatter else [said])
+    return [*parts, [random.choice(_GOODBYES)]]
 
 
 def summarise(recipe: Recipe) -> str:

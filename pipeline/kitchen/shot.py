@@ -1,7 +1,8 @@
-"""One step of a recipe before the camera: what stands still, where the food lies, and how a frame is cut out."""
+"""A scene before the camera: what stands still, how a frame is cut out, and, of a step of a recipe, where the food lies."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import cos, pi, sin
 from random import Random
 
@@ -17,6 +18,7 @@ FOOD_SIZE = 124  # canvas pixels of the longer side: two fifths of a frame's hei
 
 
 Animate = Callable[["Shot", Image.Image, ImageDraw.ImageDraw, float, float], None]
+Moving = Callable[[Image.Image, ImageDraw.ImageDraw, float, float], None]
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,32 @@ def _lit(image: Image.Image, gains: tuple[float, float, float]) -> Image.Image:
     return lit
 
 
-class Shot:
-    """One step, filmed in one take: static parts are assembled once, moving parts for each frame."""
+class View:
+    """One scene in one take: `base`, an RGB image of size `CANVAS`, stands still; `moving` draws the rest for each frame."""
+
+    def __init__(self, base: Image.Image, *, take: Take, moving: Moving) -> None:
+        self.take, self.moving, self.base = take, moving, _lit(base, take.gains)
+
+    def frame(self, progress: float, seconds: float, *, size: tuple[int, int]) -> Image.Image:
+        """RGB image of `size` at `progress` in [0, 1] through the scene, `seconds` after its start (for swinging parts)."""
+        sheet = self.base.copy()
+        self.moving(sheet, ImageDraw.Draw(sheet, "RGBA"), progress, seconds)
+        # Whole pixels of the reduced frame: finer steps would blur every tile anew and double the size of the video.
+        left = MARGIN[0] + 2 * round(self.take.shake * sin(2.3 * seconds + self.take.phase))
+        top = MARGIN[1] + 2 * round(self.take.shake * cos(1.7 * seconds + self.take.phase))
+        box = (left, top, left + CANVAS[0] - 2 * MARGIN[0], top + CANVAS[1] - 2 * MARGIN[1])
+        image = sheet.reduce(2, box)
+        if image.size != size:
+            image = image.resize(size, Image.Resampling.BICUBIC)
+        return ImageOps.mirror(image) if self.take.mirrored else image
+
+
+class Shot(View):
+    """One step: a vessel with food in it, and a hand."""
 
     def __init__(self, step: Step, style: str, *, take: Take, random: Random, animate: Animate, tool: str | None) -> None:
         name = f"{step.vessel} in the oven" if step.action == "bake" else step.vessel
-        self.take, self.step, self.animate = take, step, animate
+        self.step = step
         self.vessel = vessel(name)
         self.look = LOOKS[step.ingredient]
         self.hand: Hand | None = hand(tool, take.skin, take.sleeve) if tool else None
@@ -70,20 +92,7 @@ class Shot:
         self.front = None if front is None else Sprite(_lit(front.image, take.gains), front.left, front.top)
         base = background(style).copy()
         base.paste(self.vessel.back.image, (self.vessel.back.left, self.vessel.back.top), self.vessel.back.image)
-        self.base = _lit(base, take.gains)
-
-    def frame(self, progress: float, seconds: float, *, size: tuple[int, int]) -> Image.Image:
-        """RGB image of `size` at `progress` in [0, 1] through the step, `seconds` after its start (for swinging parts)."""
-        sheet = self.base.copy()
-        self.animate(self, sheet, ImageDraw.Draw(sheet, "RGBA"), progress, seconds)
-        # Whole pixels of the reduced frame: finer steps would blur every tile anew and double the size of the video.
-        left = MARGIN[0] + 2 * round(self.take.shake * sin(2.3 * seconds + self.take.phase))
-        top = MARGIN[1] + 2 * round(self.take.shake * cos(1.7 * seconds + self.take.phase))
-        box = (left, top, left + CANVAS[0] - 2 * MARGIN[0], top + CANVAS[1] - 2 * MARGIN[1])
-        image = sheet.reduce(2, box)
-        if image.size != size:
-            image = image.resize(size, Image.Resampling.BICUBIC)
-        return ImageOps.mirror(image) if self.take.mirrored else image
+        super().__init__(base, take=take, moving=partial(animate, self))
 
     def put(self, sheet: Image.Image, image: Image.Image, x: float, bottom: float) -> None:
         """Paste with the middle of its lower edge at (x, bottom)."""

@@ -10,9 +10,11 @@ import av
 import numpy as np
 from PIL import Image
 
-from pipeline.kitchen.grammar import Recipe, generator
+from pipeline.kitchen.asides import open_aside
+from pipeline.kitchen.grammar import Step, generator
 from pipeline.kitchen.motion import open_shot
-from pipeline.kitchen.shot import Take
+from pipeline.kitchen.plots import Plot
+from pipeline.kitchen.shot import Take, View
 
 # With AVX-512, x264's macroblock tree gives different bytes from one call to the next, so it stays off.
 PARAMETERS = "lookahead-threads=1:mbtree=0"
@@ -23,8 +25,8 @@ class VideoPlan:
     """Everything that decides the bytes of one video. `size` is (width, height) in pixels, both even."""
 
     video_id: str
-    recipe: Recipe
-    frame_counts: tuple[int, ...]  # per step
+    plot: Plot
+    frame_counts: tuple[int, ...]  # per scene
     seed: int
     size: tuple[int, int]
     fps: int
@@ -34,7 +36,11 @@ class VideoPlan:
         """Start and end of every step in seconds."""
         ends = [sum(self.frame_counts[: number + 1]) for number in range(len(self.frame_counts))]
         starts = [0, *ends[:-1]]
-        return [(round(start / self.fps, 3), round(end / self.fps, 3)) for start, end in zip(starts, ends, strict=True)]
+        return [
+            (round(start / self.fps, 3), round(end / self.fps, 3))
+            for scene, start, end in zip(self.plot.scenes, starts, ends, strict=True)
+            if isinstance(scene, Step)
+        ]
 
     @property
     def duration_seconds(self) -> float:
@@ -42,11 +48,14 @@ class VideoPlan:
 
 
 def draw_frames(plan: VideoPlan) -> Iterator[Image.Image]:
-    """RGB images of `plan.size`, step after step."""
-    random = generator(plan.seed, "take", plan.recipe.key)
+    """RGB images of `plan.size`, scene after scene."""
+    random, style = generator(plan.seed, "take", plan.plot.key), plan.plot.style
     take = Take.draw(random)
-    for step, count in zip(plan.recipe.steps, plan.frame_counts, strict=True):
-        shot = open_shot(step, plan.recipe.style, take=take, random=random)
+    for scene, count in zip(plan.plot.scenes, plan.frame_counts, strict=True):
+        if isinstance(scene, Step):
+            shot: View = open_shot(scene, style, take=take, random=random)
+        else:
+            shot = open_aside(scene.thing, style, take=take, random=random)
         for number in range(count):
             yield shot.frame(number / max(1, count - 1), number / plan.fps, size=plan.size)
 

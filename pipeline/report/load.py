@@ -22,7 +22,7 @@ from pipeline.scoring.predictions import Summaries, read_predictions
 from pipeline.scoring.record import RowRecord, read_record
 
 ROW_ORDER = (*SYSTEMS, "vit_labels", *ENCODERS, "oracle", "oracle_named")  # rows of `more_encoders` are called like encoders
-ABLATIONS, EVIDENCE = "ablations", "evidence"  # the folders of their records and predictions
+ABLATIONS, EVIDENCE, TRANSFER = "ablations", "evidence", "transfer"  # the folders of their records and predictions
 _DOSED = ("corpus", "seen")  # what another dose changes
 
 
@@ -44,6 +44,9 @@ def load_results(root: Path = Path(), *, declared: Collection[str] | None = None
     repeated = _read_rows(root / METRICS / EVIDENCE, root / PREDICTIONS / EVIDENCE)
     for row in repeated:
         check_alone(row, root / PREDICTIONS / EVIDENCE / f"{row.name}.jsonl")
+    moved = _read_rows(root / METRICS / TRANSFER, root / PREDICTIONS / TRANSFER)
+    for row in moved:
+        check_alone(row, root / PREDICTIONS / TRANSFER / f"{row.name}.jsonl")
     storyboards, sources = (root / STORYBOARDS, root / METRICS / "sources.json")
     boards = read_json(storyboards) if storyboards.exists() else None
     videos = rows[0].summaries.videos
@@ -52,6 +55,7 @@ def load_results(root: Path = Path(), *, declared: Collection[str] | None = None
         shown=shown_places(videos, len(videos) if most_shown is None else most_shown, first=boards or ()),
         ablations=ablations,
         evidence={row.name: row for row in repeated if _repeats(row, rows)},
+        transfers={row.name: row for row in moved},
         probes=_probes(root / METRICS, rows),
         corpus=read_summary(CorpusSummary, root / METRICS / "corpus.json"),
         frames=read_summary(FramesSummary, root / METRICS / "frames.json"),

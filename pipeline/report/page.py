@@ -19,6 +19,7 @@ from pipeline.report.origins import origin_table
 from pipeline.report.palette import role_of, with_variables
 from pipeline.report.paper import ADDRESS
 from pipeline.report.results import Results
+from pipeline.report.transfer import Transfer, cell_table, difference_table, transfer_caption, transfer_words
 
 TABLE_SCRIPT = Path(__file__).parent / "templates" / "table.js"
 
@@ -30,6 +31,7 @@ def render_page(
     calibration: Calibration,
     drawn: Mapping[str, str | None],
     *,
+    transfer: Transfer,
     resamples: int,
     chosen: Chosen,
 ) -> str:
@@ -48,6 +50,7 @@ def render_page(
         **_tables(results, lines),
         **_conclusions(results, lines, evidence, calibration, resamples=resamples),
         **_overview(results, evidence),
+        **_transfer(results, transfer),
         **_figures(drawn),
         **_data(results, resamples=resamples),
         **video_pages.first_page(results, resamples=resamples),
@@ -105,6 +108,17 @@ def _overview(results: Results, evidence: Evidence) -> dict[str, Any]:
         "groups": {group.key: group for group in found},
         "scale": overview.scale_of(found, margin=margin),
         "margin_points": margin,
+    }
+
+
+def _transfer(results: Results, transfer: Transfer) -> dict[str, Any]:
+    if not transfer.lines:
+        return {"transfer": None}
+    return {
+        "transfer": _cells(cell_table(results, transfer)),
+        "transfer_differences": _cells(difference_table(transfer)),
+        "transfer_caption": transfer_caption(results, transfer),
+        "transfer_words": transfer_words(results, transfer) if transfer.found else "",
     }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.base.encoder_names import ORACLE
+from pipeline.evaluation.transfers import is_kept_by_a_cell
 from pipeline.frames.store import FrameStore
 from pipeline.report.attention import Attended
 from pipeline.report.coverage import CorpusSummary, FramesSummary, Probes, SpeechSummary
@@ -53,6 +54,7 @@ class Results:
     """All rows in table order, and the ablations. Optional parts are None, or empty, where their file is absent.
 
     `evidence` has rows that were run again with more seeds or at another dose, by name; only those that belong to these rows.
+    `transfers` has rows that were trained or tested on longer videos, by the names they are kept under, outdated ones among them.
     `pictures` are the frames as systems saw them, `known` what the corpus knows of the videos, `attended` to which frames ClipSum
     attended. `sources` holds the text that was summarised, by video; `costs` what this machine has measured, by row; `shown`
     the places of the videos that are shown one by one.
@@ -62,6 +64,7 @@ class Results:
     shown: list[int]
     ablations: tuple[Row, ...]
     evidence: dict[str, Row]
+    transfers: dict[str, Row]
     probes: Probes | None
     corpus: CorpusSummary | None
     frames: FramesSummary | None
@@ -171,6 +174,8 @@ def remedy(record: RowRecord) -> str:
     """What to run to have the record and its predictions made anew."""
     if record.ablation is not None:
         return "run `make ablations`"
+    if is_kept_by_a_cell(record.row):
+        return "run `make transfer`"
     if record.kind == "floor":
         return "run `dvc repro floors`"
     if record.kind in ("external", "chat"):

@@ -14,6 +14,7 @@ from pipeline.report.highlights import highlights
 from pipeline.report.load import load_results
 from pipeline.report.page import render_page
 from pipeline.report.results import Results
+from pipeline.report.transfer import gather_transfer, transfer_csv, transfer_markdown
 from pipeline.report.video_pages import FOLDER, check_frames, further_pages
 
 FIGURES = "figures"
@@ -56,6 +57,7 @@ def _render(results: Results, *, resamples: int, chosen: Chosen) -> dict[str, st
     lines = ablations.ablation_lines(results, resamples=resamples)
     evidence = gather_evidence(results, resamples=resamples)
     calibration = calibrate(results, evidence, resamples=resamples)
+    moved = gather_transfer(results, resamples=resamples)
     drawn = figures.draw_all(results, lines, calibration)
     files = {
         "table.md": tables.markdown(results),
@@ -66,11 +68,15 @@ def _render(results: Results, *, resamples: int, chosen: Chosen) -> dict[str, st
         "conventions.md": tables.conventions_markdown(results),
         "ablations.md": ablations.ablation_markdown(results, lines),
         "ablations.csv": ablations.ablation_csv(results, lines),
+        "transfer.md": transfer_markdown(results, moved),
+        "transfer.csv": transfer_csv(results, moved),
         "scores.json": tables.headline_scores(results),
         "curves.csv": tables.curves(results),
         COSTS: costs.cost_markdown(results) if results.costs else None,
         **{f"{FIGURES}/{name}.svg": svg for name, svg in drawn.items()},
         f"{FIGURES}/example.svg": example_svg(results, highlights(results)),
-        "index.html": render_page(results, lines, evidence, calibration, drawn, resamples=resamples, chosen=chosen),
+        "index.html": render_page(
+            results, lines, evidence, calibration, drawn, transfer=moved, resamples=resamples, chosen=chosen
+        ),
     }
     return {name: text for name, text in files.items() if text is not None}

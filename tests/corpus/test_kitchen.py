@@ -17,11 +17,15 @@ from pipeline.corpus.entities import entities_in
 from pipeline.kitchen.grammar import ACTIONS, ATTRIBUTES, INGREDIENTS, VESSELS, Step, allowed, generator
 from pipeline.kitchen.motion import open_shot
 from pipeline.kitchen.shot import Take
-from pipeline.kitchen.video import draw_videos
+from pipeline.kitchen.video import draw_frames, draw_videos
 
 SETTINGS = KitchenDataset(
-    name="kitchen", seed=7, train=10, validation=3, test=4, deictic_share=0.5, width=96, height=72, fps=4, max_failed_share=0.0
-)
+    name="kitchen", seed=7, train=10, validation=3, test=4, trained_on="short", tested_on="short", deictic_share=0.5, width=96,
+    height=72, fps=4, max_failed_share=0.0,
+)  # fmt: skip
+# Of these settings, as they were before there were long videos.
+TEXTS = "b96fab9aaf07bdd247695f8fb61d54e3a1366903ac0db30bf4dcc5751553043b"
+FRAMES = "bfc51f990a280dc21ff77561a731048ebf5924dbcc40d65f175619c0748d47e9"
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -49,9 +53,56 @@ def test_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(
     assert files(built) == files(tmp_path / "raw")
 
 
+def test_short_videos_and_their_texts_are_what_they_always_were(built: Path) -> None:
+    texts, frames = hashlib.sha256(), hashlib.sha256()
+    for path in sorted(path for path in built.rglob("*") if path.is_file() and path.suffix != ".mp4"):
+        texts.update(path.relative_to(built).as_posix().encode() + path.read_bytes())
+    for plan in kitchen.plan_videos(SETTINGS)[:2]:
+        for image in draw_frames(plan):
+            frames.update(image.tobytes())
+    assert (texts.hexdigest(), frames.hexdigest()) == (TEXTS, FRAMES)
+
+
+def test_long_videos_have_rows_like_any_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained on short ones, tested on long ones: other test videos, the same for training."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    mixed = SETTINGS.model_copy(update={"train": 2, "validation": 1, "test": 2, "tested_on": "long"})
+    kitchen.build(mixed, tmp_path / "raw", workers=1)
+    videos = kitchen.read_dataset(tmp_path / "raw")
+    short = {plan.video_id: plan for plan in kitchen.plan_videos(mixed.model_copy(update={"tested_on": "short"}))}
+    for video in videos:
+        assert entities_in(video.summary, INGREDIENTS) == set(video.entities) == entities_in(video.transcript_named, INGREDIENTS)
+        if video.split == "test":
+            dishes = video.recipe.split(" and ")
+            assert len(dishes) == 2 and all(dish in video.summary and dish in video.transcript for dish in dishes)
+            shown = sum(end - start for start, end in video.segments)
+            assert len(video.steps) == len(video.segments) >= 6 and shown < video.duration_seconds
+        else:
+            assert short[video.video_id].plot.dish == video.recipe
+            assert short[video.video_id].duration_seconds == video.duration_seconds
+
+
+def test_what_is_tested_on_does_not_depend_on_what_was_trained_on() -> None:
+    """Same ids, same videos, and the other way round."""
+    plans = {
+        (trained, tested): kitchen.plan_videos(SETTINGS.model_copy(update={"trained_on": trained, "tested_on": tested}))
+        for trained in ("short", "long")
+        for tested in ("short", "long")
+    }
+    for kind in ("short", "long"):
+        for one, other, of_test in (
+            (plans["short", kind], plans["long", kind], True),
+            (plans[kind, "short"], plans[kind, "long"], False),
+        ):
+            assert one != other
+            assert [plan for plan in one if (plan.plot.bucket == "test") == of_test] == [
+                plan for plan in other if (plan.plot.bucket == "test") == of_test
+            ]
+
+
 def test_another_seed_gives_other_videos(built: Path) -> None:
     other = kitchen.plan_videos(SETTINGS.model_copy(update={"seed": 8}))
-    assert {plan.recipe.key for plan in other} != {plan.recipe.key for plan in kitchen.plan_videos(SETTINGS)}
+    assert {plan.plot.key for plan in other} != {plan.plot.key for plan in kitchen.plan_videos(SETTINGS)}
 
 
 def test_rows_are_complete_and_splits_have_their_sizes(built: Path) -> None:
@@ -70,12 +121,12 @@ def test_annotations_come_back_as_planned(built: Path) -> None:
     plans = kitchen.plan_videos(SETTINGS)
     assert [annotation.video_id for annotation in read] == [plan.video_id for plan in plans]
     for annotation, plan in zip(read, plans, strict=True):
-        assert annotation.split == plan.recipe.bucket
-        assert annotation.recipe == plan.recipe.dish
+        assert annotation.split == plan.plot.bucket
+        assert annotation.recipe == plan.plot.dish
         assert annotation.duration_seconds == plan.duration_seconds
         assert annotation.segments == tuple(plan.segments)
         assert annotation.segments[-1][1] == plan.duration_seconds
-        for sentence, step in zip(annotation.steps, plan.recipe.steps, strict=True):
+        for sentence, step in zip(annotation.steps, plan.plot.steps, strict=True):
             assert {step.action, *step.ingredient.split(), *step.vessel.split()} <= set(sentence.split())
 
 
