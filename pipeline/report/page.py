@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from pipeline.base.params import Chosen
 from pipeline.base.templates import inline_script, render
-from pipeline.report import ablations, costs, overview, score_table, tables, text, training_description, video_pages
+from pipeline.report import ablations, costs, overview, ranks, score_table, tables, text, training_description, video_pages
 from pipeline.report.calibration import Calibration
 from pipeline.report.claims import claims
 from pipeline.report.evidence import Evidence, frames_use, headline
@@ -47,6 +47,7 @@ def render_page(
         **{f"table_{name}": value for name, value in inline_script(TABLE_SCRIPT).items()},
         **_tables(results, lines),
         **_conclusions(results, lines, evidence, calibration, resamples=resamples),
+        **_ranks(results),
         **_overview(results, evidence),
         **_figures(drawn),
         **_data(results, resamples=resamples),
@@ -96,6 +97,16 @@ def _conclusions(
         "compared_metrics": results.compared,
         "families": _families(results, evidence),
         "decisive": sorted(results.evidence),
+    }
+
+
+def _ranks(results: Results) -> dict[str, Any]:
+    found = ranks.ranked(results)
+    return {
+        "ranks": _cells(ranks.rank_table(found)) if found.rows else None,
+        "taus": _cells(ranks.tau_table(found)) if len(found.rows) >= ranks.FEWEST else None,
+        "tau_title": ranks.TAU,
+        "ranks_caption": ranks.ranks_caption(found),
     }
 
 
