@@ -20,6 +20,7 @@ from pipeline.report.palette import role_of, with_variables
 from pipeline.report.paper import ADDRESS
 from pipeline.report.results import Results
 
+CLIPSCORE = "clipscore"
 TABLE_SCRIPT = Path(__file__).parent / "templates" / "table.js"
 
 
@@ -48,6 +49,7 @@ def render_page(
         **_tables(results, lines),
         **_conclusions(results, lines, evidence, calibration, resamples=resamples),
         **_ranks(results),
+        clipscore=_clipscore(results),
         **_overview(results, evidence),
         **_figures(drawn),
         **_data(results, resamples=resamples),
@@ -108,6 +110,18 @@ def _ranks(results: Results) -> dict[str, Any]:
         "tau_title": ranks.TAU,
         "ranks_caption": ranks.ranks_caption(found),
     }
+
+
+def _clipscore(results: Results) -> list[dict[str, str]]:
+    """CLIPScore of the summaries of systems and of their controls with swapped frames, against the videos' own frames."""
+    lines = []
+    for row in results.trained:
+        swapped = results.find(f"{row.name}_{tables.SWAPPED}")
+        if swapped is not None and CLIPSCORE in row.record.metrics:
+            own, other = (each.record.metrics[CLIPSCORE] for each in (row, swapped))
+            cells = {"own": f"{own.mean:.1f} {text.interval(own)}", "swapped": f"{other.mean:.1f} {text.interval(other)}"}
+            lines.append({"title": row.title} | cells)
+    return lines
 
 
 def _overview(results: Results, evidence: Evidence) -> dict[str, Any]:
