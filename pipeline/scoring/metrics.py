@@ -218,6 +218,7 @@ METRICS: tuple[Metric, ...] = (
         ranks=False,
     ),
 )
+COMPARED = tuple(metric for metric in METRICS if metric.compared)
 EXTRA: tuple[Metric, ...] = (
     Metric(
         key="bertscore",
@@ -239,7 +240,6 @@ EXTRA: tuple[Metric, ...] = (
         highest=250.0,
     ),
 )
-COMPARED = tuple(metric for metric in METRICS if metric.compared)
 
 
 def signatures() -> dict[str, str]:
