@@ -1,7 +1,8 @@
 """Where metrics disagree about who wins: the rank of every system by every metric, and how alike metrics order them.
 
-Systems and others' outputs are ranked by the figures of the table, best first; equal ones share a rank. Floors and controls are
-not ranked. Oracles see the truth and compete with nobody: they are shown in brackets, with the rank that they would have.
+Systems, rows of a chat model and others' outputs are ranked by the figures of the table, best first; equal ones share a rank.
+Floors and controls are not ranked. Oracles see the truth and compete with nobody: they are shown in brackets, with the rank that
+they would have.
 
 Source: M. G. Kendall, The treatment of ties in ranking problems, 1945: tau-b, by scipy.
 """
@@ -20,6 +21,7 @@ from pipeline.report.results import Results, Row
 from pipeline.report.text import NO_VALUE, as_markdown, number, sentences
 from pipeline.scoring.metrics import Metric
 
+COMPETING = ("system", "chat", "external")
 FEWEST = 3  # of fewer systems, two orders are the same or the other way round
 TAU = "Kendall's tau-b between metrics; those that rank all systems alike are one line"
 _DECIMALS = 6
@@ -55,7 +57,7 @@ class Ranks:
 
 def ranked(results: Results) -> Ranks:
     """The rows of the table that compete, and the metrics by which they do."""
-    competing = [row for row in results.rows if row.record.kind in ("system", "external")]
+    competing = [row for row in results.rows if row.record.kind in COMPETING and row.record.control_of is None]
     metrics = sorted((metric for metric in results.scored if metric.ranks), key=lambda metric: metric.key != results.primary.key)
     return Ranks([row for row in competing if not row.is_calibration], [row for row in competing if row.is_calibration], metrics)
 
