@@ -23,7 +23,7 @@ from pipeline.scoring.metrics import Metric
 
 COMPETING = ("system", "chat", "external")
 FEWEST = 3  # of fewer systems, two orders are the same or the other way round
-TAU = "Kendall's tau-b between metrics; those that rank all systems alike are one line"
+TAU = "Kendall's tau-b between metrics"
 _DECIMALS = 6
 
 
@@ -62,25 +62,28 @@ def ranked(results: Results) -> Ranks:
     return Ranks([row for row in competing if not row.is_calibration], [row for row in competing if row.is_calibration], metrics)
 
 
-def rank_table(ranks: Ranks) -> pd.DataFrame:
-    """A line a metric, a column a system; and how alike the metric orders them to the first one, the primary metric."""
-    lines = []
+def alike(ranks: Ranks) -> list[list[Metric]]:
+    """Metrics that give every system and oracle the same rank, together; the one with the primary metric first."""
+    found: dict[tuple[int, ...], list[Metric]] = {}
     for metric in ranks.metrics:
-        cells = {"Metric": metric.short}
-        cells |= {row.title: str(ranks.of(row, metric)) for row in ranks.rows}
-        cells |= {row.title: f"({ranks.of(row, metric)})" for row in ranks.oracles}
-        cells[f"tau with {ranks.metrics[0].short}"] = _tau(ranks, metric, ranks.metrics[0])
-        lines.append(cells)
+        found.setdefault(tuple(ranks.of(row, metric) for row in (*ranks.rows, *ranks.oracles)), []).append(metric)
+    return list(found.values())
+
+
+def rank_table(ranks: Ranks) -> pd.DataFrame:
+    """A line a system, a column for metrics that rank alike, named after the first; below them tau with the primary metric."""
+    groups = alike(ranks)
+    lines = [{"System": row.title} | {_name(group): str(ranks.of(row, group[0])) for group in groups} for row in ranks.rows]
+    lines += [{"System": row.title} | {_name(group): f"({ranks.of(row, group[0])})" for group in groups} for row in ranks.oracles]
+    primary = ranks.metrics[0]
+    lines.append({"System": f"tau with {primary.short}"} | {_name(group): _tau(ranks, primary, group[0]) for group in groups})
     return pd.DataFrame(lines)
 
 
 def tau_table(ranks: Ranks) -> pd.DataFrame:
-    """Every metric against every other. Those that rank all systems alike are one line, named after the first of them."""
-    alike: dict[tuple[int, ...], list[Metric]] = {}
-    for metric in ranks.metrics:
-        alike.setdefault(tuple(ranks.of(row, metric) for row in ranks.rows), []).append(metric)
-    names = {each[0]: each[0].short + (f" and {len(each) - 1} more" if each[1:] else "") for each in alike.values()}
-    return pd.DataFrame({"Metric": name} | {b.short: _tau(ranks, a, b) for b in names} for a, name in names.items())
+    """Every metric against every other, those that rank alike as one."""
+    groups = alike(ranks)
+    return pd.DataFrame({"Metric": _name(a)} | {_name(b): _tau(ranks, a[0], b[0]) for b in groups} for a in groups)
 
 
 def ranks_caption(ranks: Ranks) -> str:
@@ -98,6 +101,7 @@ def ranks_caption(ranks: Ranks) -> str:
         "least": min(known, key=lambda each: each[0], default=None),
         "median": float(np.median([value for value, _, _ in known])) if known else None,
         "oracles": len(ranks.oracles),
+        "groups": [[metric.short for metric in group] for group in alike(ranks) if len(group) > 1],
     }
     return sentences("ranks", number=number, **values)
 
@@ -120,6 +124,10 @@ def ranks_csv(ranks: Ranks) -> str:
         for a in ranks.metrics
     ]
     return str(pd.DataFrame(lines).to_csv(index=False, lineterminator="\n"))
+
+
+def _name(group: Sequence[Metric]) -> str:
+    return group[0].short + (f" (+ {len(group) - 1})" if len(group) > 1 else "")
 
 
 def _tau(ranks: Ranks, a: Metric, b: Metric) -> str:

@@ -13,7 +13,7 @@ from pipeline.base.params import load_params
 from pipeline.base.scratch import file_sha256
 from pipeline.evaluation import extra_scores as module
 from pipeline.evaluation.extra_scores import Scorer, extra_scores
-from pipeline.report.ranks import ranked
+from pipeline.report.ranks import ranked, ranks_caption, ranks_markdown
 from pipeline.scoring.metrics import EXTRA, METRICS, Metric
 from pipeline.scoring.record import EXTRA_SCORES
 from pipeline.scoring.score import mean_over_draws
@@ -93,6 +93,8 @@ def test_the_report_shows_them_like_other_metrics(inputs: Path, tmp_path: Path) 
     assert "FacebookAI/roberta-large@abc_L17" in page and "61.2" in (out / "conventions.md").read_text()
     ranks = ranked(load(inputs))
     assert {"bertscore", "clipscore"} <= {metric.key for metric in ranks.metrics}
+    assert 'id="ranks"' in page and ranks_caption(ranks).split(":")[0] in page
+    assert (out / "ranks.md").read_text() == ranks_markdown(ranks) and "tau_clipscore" in (out / "ranks.csv").read_text()
     assert "ClipSum</th><td>61.2 [60.2, 62.2]</td><td>42.5 [41.5, 43.5]" in page, "the check by swapped frames"
     assert "bertscore" not in (out / "table.md").read_text(), "the main table stays as it is"
 
