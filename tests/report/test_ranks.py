@@ -60,7 +60,7 @@ def test_tau_by_hand(ranks: Ranks) -> None:
 def test_metrics_that_rank_alike_are_one_column_and_named() -> None:
     found = four(a=(3, 3, 1, 9), b=(2, 2, 2, 8), c=(1, 1, 3, 7))
     assert list(tau_table(found)["Metric"]) == list(rank_table(found))[1:] == ["R-1 (+ 2)", "BLEU-4"]
-    assert "Metrics that rank all alike share a column: R-1 with R-2, CIDEr." in ranks_caption(found)
+    assert "Metrics that rank all alike share a column: R-1 with R-2 / CIDEr." in ranks_caption(found)
     apart = four({"truth": (4, 0, 4, 8.5)}, a=(3, 3, 1, 9), b=(2, 2, 2, 8), c=(1, 1, 3, 7))
     assert list(rank_table(apart))[1:] == ["R-1", "R-2", "BLEU-4", "CIDEr"], "the oracle would stand elsewhere by each"
 
