@@ -19,7 +19,7 @@ ROOMS = (
 STAGES = [
     "check", "download", "transcribe", "weights", "weights_more", "sample_frames", "extract_features", "train_text", "train",
     "evaluate_text", "evaluate", "extract_features_more", "train_more", "evaluate_more", "probe_more", "control", "probe",
-    "floors", "external", "chat", "costs", "report",
+    "floors", "external", "chat", "extra_scores", "costs", "report",
 ]  # fmt: skip
 TRAINING = ("train_text", "train", "train_more")
 # What a stage imports by a name that a parameter gives.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_project import CONTROL, REPORTING, ROWS, STAGES, STUDIED, STUDY, Project, set_value, stages
+from tests.tiny_project import AFTER, CONTROL, ROWS, STAGES, STUDIED, STUDY, Project, set_value, stages
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -47,7 +47,7 @@ def test_a_new_row_runs_alone_and_goes_on_when_killed(project: Project) -> None:
     assert not (project.folder / "models" / "second" / "row.json").exists()
 
     output = project.run("dvc", "repro")
-    assert set(re.findall(r"Running stage '([^']+)'", output)) == {"train@second", "evaluate@second"} | REPORTING
+    assert set(re.findall(r"Running stage '([^']+)'", output)) == {"train@second", "evaluate@second"} | AFTER
     assert "seed 0: goes on after epoch" in output
     assert weights(project, "second") == weights(project, "clipsum"), "the row it was copied from was trained in one go"
     assert not list(scratch.glob("train.second/*/work-0")), "scratch of a finished stage is removed"
@@ -98,7 +98,7 @@ def test_one_more_encoder_is_a_row_that_comes_and_goes(first_run: Path, tmp_path
     ran = project.repro()
     more = {f"{stage}_more@clip_vit_b32" for stage in ("train", "evaluate", "probe")}
     studied = stages("train", *STUDIED) | stages("evaluate", *STUDIED) | {CONTROL}
-    assert ran == more | studied | {"check"} | REPORTING, "its weights and features are those of before"
+    assert ran == more | studied | {"check"} | AFTER, "its weights and features are those of before"
     assert weights(project, "clip_vit_b32") == clipsum, "the same system on the same features"
     assert json.loads((metrics / "clip_vit_b32.json").read_text())["metrics"] == scores
     table = (project.folder / "reports" / "table.md").read_text()
@@ -163,9 +163,8 @@ COMPARED ="""
 CONTROL_ENTRY = """        Control("again", "once more", "Showing once more the frames of", "nothing", lambda frames, *_: frames),
     )
 }"""
-CONTROL_OUTPUTS = """        - metrics/${key}_again.json: {cache: false}
-        - predictions/${key}_again.jsonl: {cache: false}
-        - metrics/${key}_shuffled.json"""
+CONTROL_OUTPUTS = """"metrics/${key}_again.json": {cache: false}, "predictions/${key}_again.jsonl": {cache: false},
+         "metrics/${key}_shuffled.json\""""
 MODEL = '''"""Text only, under another name."""
 
 from pipeline.models.parts.summarizer import Summarizer
@@ -204,7 +203,7 @@ def test_what_is_added_touches_the_files_that_the_docs_name_and_an_edit_makes_no
     (project.folder / "pipeline" / "models" / "renamed.py").write_text(MODEL)
     project.add_row("train_text", "renamed: {title: A row of its own, model: renamed, text: bart}")
     project.replace("dvc.yaml", "--shows shuffled", "--shows again shuffled")
-    project.replace("dvc.yaml", "        - metrics/${key}_shuffled.json", CONTROL_OUTPUTS)
+    project.replace("dvc.yaml", '"metrics/${key}_shuffled.json"', CONTROL_OUTPUTS)
     project.replace("pipeline/base/files.py", "import json\n", "import json  # from the standard library\n")
     before, kept = {row: weights(project, row) for row in ROWS}, finished_work(project)
     assert len(kept) > 30

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from tests.parameters import edit
 
 ROOT = Path(__file__).parents[1]
-STAGES = 22  # of the rows below; test_dvc_yaml.py looks at all others
+STAGES = 23  # of the rows below; test_dvc_yaml.py looks at all others
 TEXT_ROWS, STUDIED, CONTROL = ("bart",), ("clipsum", "clipsum_finetuned"), "control@clipsum"
 ROWS = (*TEXT_ROWS, *STUDIED)
 TINY = {
@@ -26,6 +26,7 @@ TINY = {
 }
 STUDY = "studies/tiny.yaml"
 REPORTING = {"costs", "report"}
+AFTER = {"extra_scores"} | REPORTING  # what other summaries, or another encoder, run
 
 
 class Project:

@@ -11,6 +11,8 @@ from pipeline.base.files import listed
 
 # Metrics that have a figure for every video; `pipeline.scoring.metrics` says what each is.
 MetricName = Literal["entity_f1", "content_f1", "rouge1", "rouge2", "rougeL"]
+# Metrics that need the weights of a model; the stage `extra_scores` has them.
+ExtraMetric = Literal["bertscore", "clipscore"]
 OneLine = Annotated[str, Field(pattern=r"^\S(.*\S)?$")]
 RowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
 RECOGNISERS = Path(__file__).parents[1] / "speech" / "recognisers"

@@ -55,6 +55,19 @@ def check_encoder_name(name: str, *, where: str, scale: str = "full") -> None:
         raise ValueError(f"{where}: {name!r} is none of {', '.join(ENCODERS)}, open_clip:<model>/<tag>, timm:<name>")
 
 
+def check_text_side(name: str, *, where: str, scale: str) -> None:
+    """Raise `ValueError` naming `where` unless the encoder was published with a text side beside its image side.
+
+    No mini one has: foundation/ ships image sides alone. Whether open_clip can read a published one is seen when it is opened.
+    """
+    if scale == "mini":
+        raise ValueError(
+            f"{where}: clipscore needs an encoder with a text side; at scale mini foundation/ ships image sides alone"
+        )
+    if name.startswith("random_") or ENCODERS.get(name, name).partition(":")[0] != "open_clip":
+        raise ValueError(f"{where}: clipscore needs an encoder with a text side, and {name} has none; clip_vit_b32 has one")
+
+
 def check_more_encoders(names: Sequence[str], *, encoder: str, where: str, scale: str) -> None:
     """Raise `ValueError` naming `where` unless each of these can have a row of its own beside the row of `encoder`."""
     for name in names:

@@ -16,8 +16,8 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline.base.blocks import Block, Count, NonNegative, Positive, Rate, Share
 from pipeline.base.chat_params import ChatRow, ChatRows
-from pipeline.base.dataset_params import Dataset, External, MetricName, RowName, Speech
-from pipeline.base.encoder_names import check_encoder_name, check_more_encoders
+from pipeline.base.dataset_params import Dataset, External, ExtraMetric, MetricName, RowName, Speech
+from pipeline.base.encoder_names import check_encoder_name, check_more_encoders, check_text_side
 from pipeline.base.files import listed
 from pipeline.base.paths import PARAMS, STUDIES
 from pipeline.base.slips import explain
@@ -115,7 +115,8 @@ class Study(Block):
     """A file of `studies/`: dataset, scale, and every value that decides how models are trained and scored.
 
     `speech` is None where nothing is to be heard. `rows` has an entry for every row of `dvc.yaml`, by its name; `external` one
-    for every row of somebody else's outputs. `chat` is None where there is no chat model to ask.
+    for every row of somebody else's outputs. `chat` is None where there is no chat model to ask. `extra_metrics` are scored with
+    models of their own.
     """
 
     dataset: Annotated[Dataset, Field(discriminator="name")]
@@ -134,6 +135,7 @@ class Study(Block):
     seeds: Annotated[list[Count], Field(min_length=1)]
     bootstrap_resamples: Annotated[int, Field(ge=100)]  # fewer cannot tell the 2.5th percentile
     page_videos: Positive
+    extra_metrics: list[ExtraMetric] = Field(default_factory=list)
     external: dict[RowName, External] = Field(default_factory=dict)
     chat: ChatRows | None = None
 
@@ -143,6 +145,8 @@ class Study(Block):
             check_encoder_name(name, where=f"ready_features.{name}")
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds {self.seeds} repeat a value")
+        if len(set(self.extra_metrics)) != len(self.extra_metrics):
+            raise ValueError(f"extra_metrics {self.extra_metrics} repeat a name")
         for name in self.rows:
             self.of_row(name)
         return self
@@ -227,6 +231,8 @@ def load_params(folder: Path = Path()) -> Params:
     dials = parse_yaml(Dials, folder / PARAMS)
     study = load_study(dials.study, folder)
     check_encoder_name(dials.encoder, where=f"{folder / PARAMS}: encoder", scale=study.scale)
+    if "clipscore" in study.extra_metrics:
+        check_text_side(dials.encoder, where=f"{folder / STUDIES / f'{dials.study}.yaml'}: extra_metrics", scale=study.scale)
     more = tuple(dials.more_encoders)
     check_more_encoders(more, encoder=dials.encoder, where=f"{folder / PARAMS}: more_encoders", scale=study.scale)
     _check_external(dials.external, study, where=f"{folder / PARAMS}: external", file=folder / STUDIES / f"{dials.study}.yaml")

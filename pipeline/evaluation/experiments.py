@@ -40,8 +40,8 @@ class Experiment:
 
 
 def experiment_name(kind: str, name: str, *, study_name: str, study: "Study", decided_by: Sequence[Any]) -> str:
-    """A name for a DVC experiment that changes with the study and with `decided_by`."""
-    key = fingerprint(study_name, study.model_dump(), *decided_by)
+    """A name for a DVC experiment that changes with the study and with `decided_by`; not with what no such run reads."""
+    key = fingerprint(study_name, study.model_dump(exclude={"chat", "extra_metrics"}), *decided_by)
     return f"{kind}-{study_name.replace('_', '-')}-{name.replace('_', '-')}-{key[:8]}"
 
 

@@ -1,7 +1,8 @@
 """Whether automatic metrics prefer what judges prefer, video by video.
 
-A metric that has a figure for every video is computed from the judged summaries. One that needs to know a video's entities is
-taken from the records in `metrics/`, unless those are means over several draws. Corpus metrics are left out.
+A metric that has a figure for every video is computed from the summaries of all videos, since CIDEr's depends on all references.
+One that needs to know a video's entities is taken from the records in `metrics/`, unless those are means over several draws. Left
+out are corpus metrics, and those by which nothing is better.
 """
 
 from dataclasses import dataclass
@@ -85,8 +86,10 @@ def _scores(row: Compared, videos: list[str], root: Path) -> dict[str, Floats]:
     texts, references = summaries.predictions[seed], summaries.references
     found: dict[str, Floats] = {}
     for metric in METRICS:
+        if not metric.ranks:
+            continue
         if isinstance(metric.scorer, PerVideo):
-            found[metric.key] = np.array(metric.scorer.score([texts[n] for n in places], [references[n] for n in places]))
+            found[metric.key] = np.array(metric.scorer.score(texts, references))[places]
         elif metric.key in recorded.scores and len(summaries.draws) == 1:
             by_seed = recorded.scores[metric.key][recorded.seeds.index(row.trained_seed)]
             found[metric.key] = np.array([by_seed[recorded.videos.index(video)] for video in videos])

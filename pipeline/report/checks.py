@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.base.scratch import file_sha256
+from pipeline.evaluation.rescoring import KEPT
 from pipeline.report.results import Row, remedy
 from pipeline.scoring import metrics
 from pipeline.scoring.predictions import Summaries
@@ -48,7 +49,10 @@ def check_alone(row: Row, predictions: Path) -> None:
     if lacking := [
         metric.key for metric in metrics.METRICS if metric.key not in record.metrics and _can_be_scored(metric, record)
     ]:
-        raise ValueError(f"{where}: its record lacks {', '.join(lacking)}; {again}")
+        kept = predictions.parent.name in KEPT
+        raise ValueError(
+            f"{where}: its record lacks {', '.join(lacking)}; {'run `python -m stages.experiments rescore`' if kept else again}"
+        )
     for name, score in record.metrics.items():
         if set(score.per_seed) != {str(seed) for seed in record.seeds}:
             raise ValueError(f"{where}: {name} has per_seed {sorted(score.per_seed)}, its seeds are {record.seeds}; {again}")

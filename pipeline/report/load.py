@@ -1,6 +1,7 @@
 """Reading the results: every record with its predictions, checked against each other, and the optional files beside them."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from pipeline.report.marks import read_known
 from pipeline.report.paper import SYSTEMS
 from pipeline.report.results import Results, Row, remedy
 from pipeline.scoring.predictions import Summaries, read_predictions
-from pipeline.scoring.record import RowRecord, read_record
+from pipeline.scoring.record import EXTRA_SCORES, ExtraScores, RowRecord, parse, read_record
 
 ROW_ORDER = (*SYSTEMS, "vit_labels", *ENCODERS, "oracle", "oracle_named")  # rows of `more_encoders` are called like encoders
 ABLATIONS, EVIDENCE, TRANSFER = "ablations", "evidence", "transfer"  # the folders of their records and predictions
@@ -50,11 +51,13 @@ def load_results(root: Path = Path(), *, declared: Collection[str] | None = None
     storyboards, sources = (root / STORYBOARDS, root / METRICS / "sources.json")
     boards = read_json(storyboards) if storyboards.exists() else None
     videos = rows[0].summaries.videos
+    evidence = {row.name: row for row in repeated if _repeats(row, rows)}
+    rows = _with_extra(rows, root / METRICS / EXTRA_SCORES)
     return Results(
         rows=rows,
         shown=shown_places(videos, len(videos) if most_shown is None else most_shown, first=boards or ()),
         ablations=ablations,
-        evidence={row.name: row for row in repeated if _repeats(row, rows)},
+        evidence=evidence,
         transfers={row.name: row for row in moved},
         probes=_probes(root / METRICS, rows),
         corpus=read_summary(CorpusSummary, root / METRICS / "corpus.json"),
@@ -74,6 +77,30 @@ def undeclared(metrics: Path, declared: Collection[str]) -> list[str]:
     records = [record for path in listed(metrics, "*.json") if _is_record(record := read_json(path))]
     trained = [each for each in records if each.get("kind") != "floor"]
     return [each["row"] for each in trained if (each.get("control_of") or each["row"]) not in declared]
+
+
+def _with_extra(rows: Sequence[Row], path: Path) -> tuple[Row, ...]:
+    """The rows with the scores that models gave their summaries, if the study names any."""
+    extra = parse(ExtraScores, path) if path.exists() else ExtraScores(signatures={}, videos={}, rows={})
+    if not extra.signatures:
+        return tuple(rows)
+    for row in rows:
+        scored = extra.rows.get(row.name)
+        if scored is None or scored.predictions != row.record.made_from.get("predictions"):
+            which = "has no scores of row" if scored is None else "has scores of other summaries of row"
+            raise ValueError(f"{path} {which} {row.name!r}; run `dvc repro extra_scores`")
+    return tuple(
+        replace(
+            row,
+            record=row.record.model_copy(
+                update={
+                    "metrics": row.record.metrics | extra.rows[row.name].metrics,
+                    "signatures": row.record.signatures | extra.signatures,
+                }
+            ),
+        )
+        for row in rows
+    )
 
 
 def _probes(metrics: Path, rows: Sequence[Row]) -> Probes | None:

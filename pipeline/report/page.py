@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from pipeline.base.params import Chosen
 from pipeline.base.templates import inline_script, render
-from pipeline.report import ablations, costs, overview, score_table, tables, text, training_description, video_pages
+from pipeline.report import ablations, costs, overview, ranks, score_table, tables, text, training_description, video_pages
 from pipeline.report.calibration import Calibration
 from pipeline.report.claims import claims
 from pipeline.report.evidence import Evidence, frames_use, headline
@@ -21,6 +21,7 @@ from pipeline.report.paper import ADDRESS
 from pipeline.report.results import Results
 from pipeline.report.transfer import Transfer, cell_table, difference_table, transfer_caption, transfer_words
 
+CLIPSCORE = "clipscore"
 TABLE_SCRIPT = Path(__file__).parent / "templates" / "table.js"
 
 
@@ -49,6 +50,8 @@ def render_page(
         **{f"table_{name}": value for name, value in inline_script(TABLE_SCRIPT).items()},
         **_tables(results, lines),
         **_conclusions(results, lines, evidence, calibration, resamples=resamples),
+        **_ranks(results),
+        clipscore=_clipscore(results),
         **_overview(results, evidence),
         **_transfer(results, transfer),
         **_figures(drawn),
@@ -100,6 +103,28 @@ def _conclusions(
         "families": _families(results, evidence),
         "decisive": sorted(results.evidence),
     }
+
+
+def _ranks(results: Results) -> dict[str, Any]:
+    found = ranks.ranked(results)
+    return {
+        "ranks": _cells(ranks.rank_table(found)) if found.rows else None,
+        "taus": _cells(ranks.tau_table(found)) if len(found.rows) >= ranks.FEWEST else None,
+        "tau_title": ranks.TAU,
+        "ranks_caption": ranks.ranks_caption(found),
+    }
+
+
+def _clipscore(results: Results) -> list[dict[str, str]]:
+    """CLIPScore of the summaries of systems and of their controls with swapped frames, against the videos' own frames."""
+    lines = []
+    for row in results.trained:
+        swapped = results.find(f"{row.name}_{tables.SWAPPED}")
+        if swapped is not None and CLIPSCORE in row.record.metrics:
+            own, other = (each.record.metrics[CLIPSCORE] for each in (row, swapped))
+            cells = {"own": f"{own.mean:.1f} {text.interval(own)}", "swapped": f"{other.mean:.1f} {text.interval(other)}"}
+            lines.append({"title": row.title} | cells)
+    return lines
 
 
 def _overview(results: Results, evidence: Evidence) -> dict[str, Any]:

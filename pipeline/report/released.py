@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.base.files import write_text
 from pipeline.base.released_params import Released
 from pipeline.evaluation.released import ALSO
-from pipeline.report import tables, text
+from pipeline.report import ranks, tables, text
 from pipeline.report.evidence import OTHERS_SHARE, difference
 from pipeline.report.families import Pair, Tested, correct_within
 from pipeline.report.load import load_results
@@ -41,6 +41,8 @@ def write_released(out: Path, released: Released, *, root: Path) -> list[Path]:
         "table.csv": tables.comma_separated(results),
         "table.tex": tables.latex(results),
         "conventions.md": tables.conventions_markdown(results),
+        "ranks.md": ranks.ranks_markdown(ranks.ranked(results)),
+        "ranks.csv": ranks.ranks_csv(ranks.ranked(results)),
         "tests.md": tests_markdown(results, released, tested),
         "tests.csv": tests_csv(released, tested),
     }

@@ -89,7 +89,7 @@ class Results:
     @property
     def scored(self) -> tuple[Metric, ...]:
         """The metrics that these rows have: all, but for those that need what nobody knows."""
-        return tuple(metric for metric in metrics.METRICS if metric.key in self.shared.metrics)
+        return tuple(metric for metric in (*metrics.METRICS, *metrics.EXTRA) if metric.key in self.shared.metrics)
 
     @property
     def headline(self) -> tuple[Metric, ...]:

@@ -12,7 +12,7 @@ from pipeline.scoring.statistics import Estimate
 
 NO_VALUE: Final = "–"
 NOT_RUN: Final = "not run"
-TEXT_COLUMNS = ("System", "Encoder", "Split", "Setting", "Row", "Verdict", "Trained on", "Tested on")
+TEXT_COLUMNS = ("Metric", "System", "Encoder", "Split", "Setting", "Row", "Verdict", "Trained on", "Tested on")
 _MINUS = "−"
 # What pandas leaves as it is and LaTeX's standard fonts lack; and what means something in LaTeX.
 _GLYPHS = str.maketrans(

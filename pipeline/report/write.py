@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.base.files import listed, write_json, write_text
 from pipeline.base.params import Chosen
-from pipeline.report import ablations, costs, figures, tables
+from pipeline.report import ablations, costs, figures, ranks, tables
 from pipeline.report.calibration import calibrate
 from pipeline.report.evidence import gather_evidence
 from pipeline.report.example import example_svg
@@ -58,6 +58,7 @@ def _render(results: Results, *, resamples: int, chosen: Chosen) -> dict[str, st
     evidence = gather_evidence(results, resamples=resamples)
     calibration = calibrate(results, evidence, resamples=resamples)
     moved = gather_transfer(results, resamples=resamples)
+    by_metric = ranks.ranked(results)
     drawn = figures.draw_all(results, lines, calibration)
     files = {
         "table.md": tables.markdown(results),
@@ -66,6 +67,8 @@ def _render(results: Results, *, resamples: int, chosen: Chosen) -> dict[str, st
         "table.txt": tables.plain_text(results, calibration),
         "summary.md": tables.summary_markdown(results, calibration),
         "conventions.md": tables.conventions_markdown(results),
+        "ranks.md": ranks.ranks_markdown(by_metric),
+        "ranks.csv": ranks.ranks_csv(by_metric),
         "ablations.md": ablations.ablation_markdown(results, lines),
         "ablations.csv": ablations.ablation_csv(results, lines),
         "transfer.md": transfer_markdown(results, moved),

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.base.files import read_json, write_json
 
+EXTRA_SCORES = "extra_scores.json"  # in `metrics/`
+
 
 class Block(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -178,6 +180,21 @@ class RowRecord(Block):
         """One line for the terminal."""
         scores = ", ".join(f"{name} {self.metrics[name].mean:.2f}" for name in self.per_video.scores)
         return f"{self.row}: n {self.n_videos}, {scores}"
+
+
+class ExtraRow(Block):
+    """Of one row; `predictions` is the digest of the file of summaries that was scored."""
+
+    predictions: str
+    metrics: dict[str, Score]
+
+
+class ExtraScores(Block):
+    """`metrics/extra_scores.json`: by metric its signature and the number of videos scored, and the scores of every row."""
+
+    signatures: dict[str, str]
+    videos: dict[str, int]
+    rows: dict[str, ExtraRow]
 
 
 class Cost(Block):

@@ -69,6 +69,7 @@ def test_a_metric_that_judges_follow_agrees_with_them_wholly(groups: list[Group]
     assert by_metric["rouge1"].share is not None and by_metric["rouge1"].share.mean == 100
     assert by_metric["rouge1"].tau is not None and by_metric["rouge1"].tau > 0.4
     assert {"entity_f1", "content_f1", "meteor", "rougeLsum"} <= set(by_metric) and "bleu4" not in by_metric
+    assert "cider" in by_metric and "repetition" not in by_metric, "nothing is better for repeating more or less"
     follows_a = next(found for found in chat.metrics["faithful"] if found.metric.key == "rouge1")
     assert follows_a.share is not None and follows_a.share.mean < 100
     assert people.preferences[0].agreement.alpha == pytest.approx(1)
@@ -113,6 +114,13 @@ def test_differences_are_of_the_judged_seed_and_those_of_the_record(folder: Path
     for place, video in enumerate(sheet.key.first_is):
         for n, metric in enumerate(("entity_f1", "rouge1")):
             assert math.isclose(found[metric][place], scores["clipsum"][video][n] - scores["bart"][video][n], abs_tol=1e-6)
+
+
+def test_what_depends_on_all_references_is_scored_among_all_videos(folder: Path) -> None:
+    few, many = (sheet_of(folder, videos=videos) for videos in (5, 20))
+    by_sheet = [dict(zip(sheet.key.first_is, differences(sheet.key, root=folder)["cider"], strict=True)) for sheet in (few, many)]
+    shared = by_sheet[0].keys() & by_sheet[1].keys()
+    assert len(shared) > 2 and all(by_sheet[0][video] == by_sheet[1][video] != 0 for video in shared)
 
 
 def test_agreement_with_a_metric_by_hand() -> None:

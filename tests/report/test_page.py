@@ -22,7 +22,7 @@ from tests.report_inputs import CHECKPOINTS, CHOSEN, SYSTEMS, change_lines, chan
 
 # Where a reader may go: files beside the page, and the paper.
 LINK = re.compile(
-    r"https://arxiv\.org/abs/2605\.11959v1|\.\./(predictions|metrics)/\w+\.jsonl?|(table|conventions)\.(csv|md|tex)"
+    r"https://arxiv\.org/abs/2605\.11959v1|\.\./(predictions|metrics)/\w+\.jsonl?|(table|conventions|ranks)\.(csv|md|tex)"
 )
 
 

@@ -182,6 +182,8 @@ def test_the_papers_figure_stands_only_beside_the_papers_row() -> None:
     assert paper_figures("clipsum_finetuned", encoder="vit_b32") == {}
     assert paper_figures("clipsum_swapped", encoder="clip_vit_b32") == {}
     assert paper_figures("bart", encoder=None)["meteor"] == 18.5
+    assert paper_figures("bart", encoder=None)["bleu4_nlgeval"] == paper_figures("bart", encoder=None)["bleu4"] == 8.2
+    assert "bleu4_nlgeval" not in paper_figures("clipsum_finetuned", encoder="clip_vit_b32"), "the paper has none"
     assert paper_figures("vg_bart", encoder="clip_vit_b32") == {}
 
 
