@@ -238,7 +238,7 @@ def test_what_git_keeps_has_no_times_and_no_memory(inputs: Path, tmp_path: Path)
     out = write(inputs, tmp_path / "reports")
     assert "988" in (out / "index.html").read_text()
     kept = {path: path.read_text() for path in out.rglob("*") if path.is_file() and path.name not in NOT_IN_GIT}
-    assert len(kept) == 16
+    assert len(kept) == 18
     of_the_machine = re.compile(r"\b98[78]\b|\b164\b|\(ms\)|\(MB\)|\(s\)|seconds|latency|memory")
     for path, text in kept.items():
         assert path.suffix == ".svg" or not of_the_machine.search(text), path.name
