@@ -28,7 +28,7 @@ from pipeline.evaluation.external import log_scores
 from pipeline.frames.stored import StoredFrames
 from pipeline.scoring.entity import Entities, known_entities
 from pipeline.scoring.metrics import signatures
-from pipeline.scoring.record import Asked, Judged, Parameters, RowRecord, Score, VideoScores, write_record
+from pipeline.scoring.record import Asked, Judged, RowRecord, Score, VideoScores, untrained_record, write_record
 from pipeline.scoring.score import score_file
 
 _REMEDY = "Run it again: answers are kept, and only what failed for the moment is asked again."
@@ -158,29 +158,20 @@ def _record(
 ) -> RowRecord:
     study, kind = params.current, KINDS[name]
     assert study.chat is not None
-    return RowRecord(
+    return untrained_record(
         row=name,
         title=_title(kind, study.chat),
         kind="chat",
-        model="",
-        text_model="",
-        encoder=None,
-        tuning="none",
         control_of="vlm" if kind.frames == "swapped" else None,
         frames=kind.frames,
         study=params.study,
         scale=study.scale,
-        split="test",
         n_videos=len(per_video.videos),
         seeds=seeds,
-        feature_width=None,
-        parameters=Parameters(trainable=0, total=0),
-        truncated={},
         primary=Judged(**study.primary.model_dump()),
         metrics=scores,
         signatures=signatures(),
         per_video=per_video,
-        training=None,
         made_from={
             "predictions": file_sha256(predictions_file(name)),
             "questions": keys,

@@ -197,6 +197,15 @@ class ExtraScores(Block):
     rows: dict[str, ExtraRow]
 
 
+def untrained_record(**facts: Any) -> RowRecord:
+    """The record of a row that nobody trained here: what only a training knows is left empty."""
+    empty: dict[str, Any] = {
+        "model": "", "text_model": "", "encoder": None, "tuning": "none", "control_of": None, "split": "test",
+        "feature_width": None, "parameters": Parameters(trainable=0, total=0), "truncated": {}, "training": None,
+    }  # fmt: skip
+    return RowRecord.model_validate(empty | facts)
+
+
 class Cost(Block):
     """A line of `reports/costs.csv`. `checkpoints` says whose figures they are, as `made_from` of a record does."""
 
