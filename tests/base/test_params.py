@@ -237,6 +237,15 @@ def test_more_encoders_that_cannot_have_a_row_are_refused(
     assert "more_encoders" in str(error.value) and message in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["wikihow", "videoxum"])
+def test_a_reference_is_not_its_own_source(tmp_path: Path, name: str) -> None:
+    def change(content: Any) -> None:
+        content["text"]["source"] = "both"
+
+    with pytest.raises(ValueError, match=rf"studies/{name}\.yaml: text\.source: 'both' would show what is to be written"):
+        load_study(name, edited(tmp_path, change, f"studies/{name}.yaml"))
+
+
 def test_every_encoder_has_a_title() -> None:
     assert TITLES.keys() == ENCODERS.keys()
     assert len(set(TITLES.values())) == len(TITLES)
