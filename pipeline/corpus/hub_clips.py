@@ -5,6 +5,7 @@ Joined, they stand for the video. What was shown between the steps is missing th
 in its place.
 """
 
+import os
 import re
 import shutil
 from collections import defaultdict
@@ -44,7 +45,7 @@ def join_all(archive: Path, folder: Path, *, steps: Mapping[str, int], max_bytes
         for video_id in sorted(clips):
             have, count = clips[video_id], steps[video_id]
             if sorted(have) != list(range(count)):
-                reasons[video_id] = f"{archive.name} has clips of {len(have.keys() & {*range(count)})} of its {count} steps"
+                reasons[video_id] = f"{archive.name} has {len(have)} clips of it, not one for each of its {count} steps"
                 continue
             try:
                 _write_joined([have[number] for number in range(count)], folder / f"{video_id}{have[0].suffix.lower()}")
@@ -60,8 +61,11 @@ def join_all(archive: Path, folder: Path, *, steps: Mapping[str, int], max_bytes
 
 
 def _write_joined(clips: list[Path], out: Path) -> None:
-    segments = join_clips(clips, out)
-    write_json(_note(out), {"bytes": out.stat().st_size, "segments": [list(segment) for segment in segments]})
+    """The note comes first: without it the file would pass for the whole video."""
+    aside = clips[0].with_name(f"joined{out.suffix}")
+    segments = join_clips(clips, aside)
+    write_json(_note(out), {"bytes": aside.stat().st_size, "segments": [list(segment) for segment in segments]})
+    os.replace(aside, out)
 
 
 def joined_segments(path: Path) -> Segments | None:

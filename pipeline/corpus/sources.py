@@ -47,10 +47,7 @@ def find_videos(
     found = local_videos(folder, video_ids)
     reasons: dict[str, str] = {}
     if sources.archive_url and len(found) < len(video_ids):
-        key = "dataset.videos.archive_sha256"
-        url, most = sources.archive_url, sources.archive_max_gb * 1e9
-        archive = _Archive(url, url, sources.archive_sha256, key, ".archive.json", most)
-        _unpack(archive, folder, wanted=set(video_ids) - found.keys())
+        _from_archive(sources, folder, wanted=set(video_ids) - found.keys())
         found = local_videos(folder, video_ids)
     if sources.hub is not None and len(found) < len(video_ids):
         reasons |= _from_hub(sources, folder, wanted=set(video_ids) - found.keys(), steps=steps or {})
@@ -123,6 +120,14 @@ def _find_subtitles(video_ids: Sequence[str], sources: Videos) -> None:
         print(f"subtitles: none for {len(lost)} of {len(video_ids)} videos without a transcript ({reasons})")
 
 
+def _from_archive(sources: Videos, folder: Path, *, wanted: set[str]) -> None:
+    url, most = sources.archive_url, sources.archive_max_gb * 1e9
+    archive = _Archive(url, url, sources.archive_sha256, "dataset.videos.archive_sha256", ".archive.json", most)
+    if _known(archive, folder, wanted) is None:
+        _unpack(archive, folder, wanted=wanted)
+        _remember(archive, folder, wanted, {})
+
+
 def _from_hub(sources: Videos, folder: Path, *, wanted: set[str], steps: Mapping[str, int]) -> dict[str, str]:
     """Unpack from the hub's archive what is wanted; of a video that it has in clips, join them. Returns why that was not done."""
     assert sources.hub is not None
@@ -130,19 +135,33 @@ def _from_hub(sources: Videos, folder: Path, *, wanted: set[str], steps: Mapping
     url = hub_address(hub.repository, hub.file, revision=hub.revision)
     known_as, most = f"{url} (clips: {hub.clips})", sources.archive_max_gb * 1e9
     archive = _Archive(url, known_as, hub.sha256, "dataset.videos.hub.sha256", ".hub.json", most)
+    known = _known(archive, folder, wanted)
+    if known is not None:
+        return known
     path = _unpack(archive, folder, wanted=wanted)
-    if path is None or hub.clips == "leave":
-        return {}
     left = wanted - local_videos(folder, wanted).keys()
-    return join_all(path, folder, steps={key: steps[key] for key in left if steps.get(key)}, max_bytes=archive.max_bytes)
+    countable = {key: steps[key] for key in left if steps.get(key)}
+    reasons = join_all(path, folder, steps=countable, max_bytes=most) if hub.clips == "join" else {}
+    _remember(archive, folder, wanted, reasons)
+    return reasons
 
 
-def _unpack(archive: _Archive, folder: Path, *, wanted: set[str]) -> Path | None:
-    """Unpack what is wanted, and remember what the archive lacks; its path, or None if it is known to have nothing of that."""
-    mark = folder / archive.mark
-    known = read_kept(mark, {"archive": str, "lacking": list})
-    if known is not None and known["archive"] == archive.known_as and wanted <= set(map(str, known["lacking"])):
+def _known(archive: _Archive, folder: Path, wanted: set[str]) -> dict[str, str] | None:
+    """If the archive is known to have nothing that is wanted, the reasons why, as far as there are; else None."""
+    mark = read_kept(folder / archive.mark, {"archive": str, "lacking": list, "reasons": dict})
+    if mark is None or mark["archive"] != archive.known_as or not wanted <= set(map(str, mark["lacking"])):
         return None
+    return {str(key): str(reason) for key, reason in mark["reasons"].items() if key in wanted}
+
+
+def _remember(archive: _Archive, folder: Path, wanted: set[str], reasons: Mapping[str, str]) -> None:
+    """Note what the archive lacks, once all that it has is there."""
+    lacking = sorted(wanted - local_videos(folder, wanted).keys())
+    write_json(folder / archive.mark, {"archive": archive.known_as, "lacking": lacking, "reasons": dict(reasons)})
+
+
+def _unpack(archive: _Archive, folder: Path, *, wanted: set[str]) -> Path:
+    """Fetch the archive and unpack the videos that are wanted; its path."""
     # The path alone: a signed address goes on for hundreds of characters, and changes.
     name = PurePosixPath(urlsplit(archive.url).path).name[-_LONGEST_NAME:] or "archive"
     path = folder.parent / name
@@ -153,7 +172,6 @@ def _unpack(archive: _Archive, folder: Path, *, wanted: set[str]) -> Path | None
         return member.name if member.suffix.lower() in VIDEO_SUFFIXES and member.stem in wanted else None
 
     extract_members(path, folder, accept=accept, max_bytes=archive.max_bytes)
-    write_json(mark, {"archive": archive.known_as, "lacking": sorted(wanted - local_videos(folder, wanted).keys())})
     return path
 
 

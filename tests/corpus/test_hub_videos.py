@@ -115,7 +115,7 @@ def test_clips_are_joined_and_the_row_says_where_its_steps_lie_now(
     assert middle <= after < middle + 0.2 and end - after == pytest.approx(0.96, abs=0.1)
     assert bread.duration_seconds == end
     assert found["bbbbbbbbb_1"].status == "ok" and len(found["bbbbbbbbb_1"].segments) == 1
-    assert found["ccccccccccc"].reason == "YouCookIIVideos.zip has clips of 2 of its 3 steps"
+    assert found["ccccccccccc"].reason == "YouCookIIVideos.zip has 2 clips of it, not one for each of its 3 steps"
     assert found["ddddddddddd"].segments == ((0.0, 3.0),), "a whole video keeps its annotation"
 
 
@@ -126,9 +126,25 @@ def test_what_was_joined_is_kept_and_what_lacks_is_not_fetched_again(hub: bytes,
     Hub.files = {}
     again = rows(settings)
     assert again["-aaaaaaaaaa"] == found["-aaaaaaaaaa"]
-    assert again["ccccccccccc"].reason == "not in the hub's archive"
+    assert again == found, "the reasons among them"
     draw_video(tmp_path / "data" / "videos" / "-aaaaaaaaaa.mp4", frames=90)
     assert rows(settings)["-aaaaaaaaaa"].segments == ((0.0, 3.0), (4.0, 7.0)), "another file has the annotation's own times"
+
+
+def test_killed_between_two_videos_it_joins_the_rest_when_it_runs_again(
+    hub: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed_at_the_second(clips: Any, out: Path) -> Any:
+        if clips[0].stem != "-aaaaaaaaaa_0":
+            raise KeyboardInterrupt
+        return join_clips(clips, out)
+
+    settings = from_hub(tmp_path / "data")
+    with monkeypatch.context() as during, pytest.raises(KeyboardInterrupt):
+        during.setattr("pipeline.corpus.hub_clips.join_clips", killed_at_the_second)
+        rows(settings)
+    assert (tmp_path / "data" / "videos" / "-aaaaaaaaaa.mp4").exists()
+    assert rows(settings)["bbbbbbbbb_1"].status == "ok"
 
 
 def test_clips_may_be_left_and_youtube_is_asked_for_the_rest(
