@@ -33,8 +33,14 @@ class Primary(Block):
 
 
 class ReadyFeatures(Block):
+    """`array` is the name of the features in `.npz` files. A video that has more than `frames.count` rows is an error; with
+    `spread` that many of them are taken, evenly spaced.
+    """
+
     path: str
     provenance: str
+    array: str = ""
+    spread: bool = False
 
 
 class Frames(Block):
@@ -143,6 +149,11 @@ class Study(Block):
     def _check(self) -> "Study":
         for name in self.ready_features:
             check_encoder_name(name, where=f"ready_features.{name}")
+        if self.dataset.name in ("wikihow", "videoxum") and self.text.source != "transcript":
+            raise ValueError(
+                f"text.source: {self.text.source!r} would show what is to be written: the references of {self.dataset.name} are "
+                "its steps; take transcript"
+            )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds {self.seeds} repeat a value")
         if len(set(self.extra_metrics)) != len(self.extra_metrics):
