@@ -5,7 +5,7 @@ works, so a slip anywhere stops the pipeline at once. The files say what each va
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -17,6 +17,7 @@ from ruamel.yaml.error import YAMLError
 from pipeline.base.blocks import Block, Count, NonNegative, Positive, Rate, Share
 from pipeline.base.chat_params import ChatRow, ChatRows
 from pipeline.base.dataset_params import Dataset, External, ExtraMetric, MetricName, RowName, Speech
+from pipeline.base.dial_checks import check_chat, check_external
 from pipeline.base.encoder_names import check_encoder_name, check_more_encoders, check_text_side
 from pipeline.base.files import listed
 from pipeline.base.paths import PARAMS, STUDIES
@@ -246,32 +247,11 @@ def load_params(folder: Path = Path()) -> Params:
         check_text_side(dials.encoder, where=f"{folder / STUDIES / f'{dials.study}.yaml'}: extra_metrics", scale=study.scale)
     more = tuple(dials.more_encoders)
     check_more_encoders(more, encoder=dials.encoder, where=f"{folder / PARAMS}: more_encoders", scale=study.scale)
-    _check_external(dials.external, study, where=f"{folder / PARAMS}: external", file=folder / STUDIES / f"{dials.study}.yaml")
-    _check_chat(dials.chat, study, where=f"{folder / PARAMS}: chat", file=folder / STUDIES / f"{dials.study}.yaml")
+    check_external(dials.external, study, where=f"{folder / PARAMS}: external", file=folder / STUDIES / f"{dials.study}.yaml")
+    check_chat(dials.chat, study, where=f"{folder / PARAMS}: chat", file=folder / STUDIES / f"{dials.study}.yaml")
     rows = study.rows | {name: RowSettings() for name in more if name not in study.rows}
     current = study.model_copy(update={"rows": rows})
     return Params(dials.study, dials.encoder, more, dials.runtime, current, tuple(dials.external), tuple(dials.chat))
-
-
-def _check_external(names: Sequence[str], study: Study, *, where: str, file: Path) -> None:
-    for name in names:
-        if name not in study.external:
-            known = f"has {', '.join(study.external)}" if study.external else "has none"
-            raise ValueError(f"{where}: {name!r} is no entry of `external` in {file}, which {known}; add it there or take it out")
-    _check_once(names, where)
-
-
-def _check_chat(names: Sequence[str], study: Study, *, where: str, file: Path) -> None:
-    if names and study.chat is None:
-        raise ValueError(f"{where}: {names[0]!r} asks a chat model, and {file} names none; give it a block `chat` (docs/chat.md)")
-    if "vlm_swapped" in names and "vlm" not in names:
-        raise ValueError(f"{where}: 'vlm_swapped' is a control of 'vlm'; add that")
-    _check_once(names, where)
-
-
-def _check_once(names: Sequence[str], where: str) -> None:
-    if len(set(names)) != len(names):
-        raise ValueError(f"{where}: {', '.join(sorted({name for name in names if names.count(name) > 1}))} stands there twice")
 
 
 def load_study(name: str, folder: Path = Path()) -> Study:
