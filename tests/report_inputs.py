@@ -177,14 +177,14 @@ def add_chat(folder: Path, *, name: str = "vlm", wrong: float = 0.3, **changes: 
     seen = 0 if frames == "none" else 6
     asked = {
         "endpoint": "http://localhost:8000/v1", "model": "org/toy", "temperature": 0.0, "max_tokens": 50, "prompt": "{video}",
-        "frames": seen, "frames_asked_for": 2 * seen, "detail": "auto", "questions": 12, "failed": {}, "tokens_in": 9,
-        "tokens_out": 9, "cost": 0.0,
+        "frames": seen, "frames_asked_for": 2 * seen, "without_frames": 0, "detail": "auto", "questions": 12, "failed": {},
+        "tokens_in": 9, "tokens_out": 9, "cost": 0.0,
     }  # fmt: skip
     values = {
         "kind": "chat", "model": "", "text_model": "", "training": None, "asked": asked | changes,
         "control_of": "vlm" if frames == "swapped" else None,
     }  # fmt: skip
-    described: Described = (f"toy, {title}", None, "none", frames, None, None, wrong)
+    described: Described = (f"toy ({title})", None, "none", frames, None, None, wrong)
     write_row(folder, name, described, seeds=(0,), made_from={"questions": "abc", "code": "def"}, **values)
 
 

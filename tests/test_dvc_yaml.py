@@ -24,7 +24,7 @@ STAGES = [
 TRAINING = ("train_text", "train", "train_more")
 # What a stage imports by a name that a parameter gives.
 BY_NAME = {
-    "download": ("pipeline.corpus.kitchen", "pipeline.corpus.folder", "pipeline.corpus.youcook2"),
+    "download": tuple(f"pipeline.corpus.{name}" for name in ("kitchen", "folder", "youcook2", "wikihow", "videoxum", "how2")),
     "transcribe": ("pipeline.speech.recognisers.faster_whisper",),
 }
 

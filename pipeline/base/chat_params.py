@@ -29,6 +29,11 @@ class Endpoint(Block):
     price_out: NonNegative
     max_cost: NonNegative
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether chance enters, so that another draw is another answer."""
+        return self.temperature is None or self.temperature > 0.0
+
 
 class Chat(Endpoint):
     """A chat model that writes reference summaries from steps."""
@@ -59,8 +64,3 @@ class ChatRows(Endpoint):
         if self.prompt.count(SHOWN) != 1:
             raise ValueError(f"prompt: {SHOWN} must stand there once, where text and frames of the video go")
         return self
-
-    @property
-    def is_drawn(self) -> bool:
-        """Whether chance enters, so that another draw is another answer."""
-        return self.temperature is None or self.temperature > 0.0

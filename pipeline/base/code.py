@@ -19,6 +19,7 @@ _NEUTRAL = (
     "checkpoint",
     "code",
     "dataset_params",
+    "dial_checks",
     "disk",
     "encoder_names",
     "engines.engine",

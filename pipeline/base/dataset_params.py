@@ -25,13 +25,16 @@ def _below(path: str) -> str:
 
 
 InputPath = Annotated[str, AfterValidator(_below)]
+Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]  # empty: nobody knows it; what comes is told and taken
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+HubName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][\w.-]*/[\w-][\w.-]*$")]
 
 
 class Speech(Block):
     """How videos that have no text are heard: `models` are hub repositories by the kind of device."""
 
     recogniser: str
-    models: dict[str, Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][\w.-]*/[\w-][\w.-]*$")]]
+    models: dict[str, HubName]
     language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
     beams: Positive
     max_seconds: Rate
@@ -85,13 +88,27 @@ class FolderDataset(Block):
         return table
 
 
+class HubArchive(Block):
+    """An archive in a dataset repository of the hub, at one commit. `clips`: whether the clips of a video are joined to one."""
+
+    repository: HubName
+    file: InputPath
+    revision: Commit
+    sha256: Sha256
+    clips: Literal["join", "leave"]
+
+
 class Videos(Block):
-    """Where videos come from, tried in this order: `folder`, `archive_url`, YouTube."""
+    """Where videos come from, tried in this order: `folder`, `archive_url`, `hub`, YouTube.
+
+    `archive_max_gb` holds for either archive.
+    """
 
     folder: str
     archive_url: str
-    archive_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+    archive_sha256: Sha256
     archive_max_gb: Rate
+    hub: HubArchive | None
     youtube: bool
     max_height: Positive
     max_seconds: Rate
@@ -101,25 +118,24 @@ class Videos(Block):
     cookies: str
 
 
-class YouCook2Dataset(Block):
-    name: Literal["youcook2"]
+class OnlineDataset(Block):
+    """A published dataset of videos that lie on YouTube; `videos` is None where none are wanted."""
+
     folder: str
-    annotations_url: str
-    annotations_sha256: str
-    splits: Literal["paper", "held_out"]
-    summaries: Literal["steps", "file", "chat"]
-    chat: Chat | None
     videos: Videos | None
-    subtitles: bool
-    transcripts: list[Literal["files", "subtitles"]]
-    transcripts_by: Annotated[str, Field(pattern=r"^(human|asr:[\w.-]+)$")]
     entities: str
     max_failed_share: Share
 
+
+class SpokenDataset(OnlineDataset):
+    """One without transcripts of its own: files of others, or subtitles."""
+
+    subtitles: bool
+    transcripts: list[Literal["files", "subtitles"]]
+    transcripts_by: Annotated[str, Field(pattern=r"^(human|asr:[\w.-]+)$")]
+
     @model_validator(mode="after")
-    def _check(self) -> "YouCook2Dataset":
-        if (self.summaries == "chat") != (self.chat is not None):
-            raise ValueError(f"summaries: {self.summaries!r} does not go with chat: {'null' if self.chat is None else 'a block'}")
+    def _check_subtitles(self) -> "SpokenDataset":
         if self.subtitles and "subtitles" not in self.transcripts:
             raise ValueError("subtitles: true fetches what transcripts leaves out; add subtitles to it, or set subtitles: false")
         if self.subtitles and (self.videos is None or not self.videos.youtube):
@@ -127,7 +143,44 @@ class YouCook2Dataset(Block):
         return self
 
 
-Dataset = KitchenDataset | FolderDataset | YouCook2Dataset
+class YouCook2Dataset(SpokenDataset):
+    name: Literal["youcook2"]
+    annotations_url: str
+    annotations_sha256: str
+    splits: Literal["paper", "held_out"]
+    summaries: Literal["steps", "file", "chat"]
+    chat: Chat | None
+
+    @model_validator(mode="after")
+    def _check_chat(self) -> "YouCook2Dataset":
+        if (self.summaries == "chat") != (self.chat is not None):
+            raise ValueError(f"summaries: {self.summaries!r} does not go with chat: {'null' if self.chat is None else 'a block'}")
+        return self
+
+
+class WikiHowDataset(SpokenDataset):
+    name: Literal["wikihow"]
+    articles_url: str
+    articles_sha256: Sha256
+
+
+class VideoXumDataset(SpokenDataset):
+    """`sha256` has the annotation files, by name."""
+
+    name: Literal["videoxum"]
+    repository: HubName
+    revision: Commit
+    sha256: dict[InputPath, Sha256]
+
+
+class How2Dataset(OnlineDataset):
+    """`sha256` has the files of texts, by their path in `folder`."""
+
+    name: Literal["how2"]
+    sha256: dict[InputPath, Sha256]
+
+
+Dataset = KitchenDataset | FolderDataset | YouCook2Dataset | WikiHowDataset | VideoXumDataset | How2Dataset
 
 
 class External(Block):

@@ -12,8 +12,10 @@ from typing import Any
 
 from pipeline.base.params import Params, Study
 
-_ANNOTATED = 1_790  # videos of YouCook2, with annotations
-_VIDEO_BYTES = {"kitchen": 0.13e6, "youcook2": 30e6, "folder": 0.0}  # drawn; 360 lines from YouTube; supplied by the user
+# Videos with annotations, as their authors say; of How2, how many clips it has about.
+_ANNOTATED = {"youcook2": 1_790, "wikihow": 2_111, "videoxum": 14_001, "how2": 80_000}
+# Drawn; supplied by the user; 360 lines from YouTube, five minutes of them. The others' videos are shorter: guessed.
+_VIDEO_BYTES = {"kitchen": 0.13e6, "folder": 0.0, "youcook2": 30e6, "wikihow": 10e6, "videoxum": 10e6, "how2": 10e6}
 _JPEG_BYTES = 0.28  # a pixel, at quality 92
 _FEATURE_BYTES = 2 * 2048  # a frame and encoder, at most
 _MODEL_BYTES = {"mini": 1.5e6, "full": 1.0e9}  # of a trained seed: the text model and new layers
@@ -64,7 +66,9 @@ def _number_of_videos(study: Study) -> int:
         table = Path(dataset.table)
         return len(table.read_bytes().splitlines()) if table.exists() else 0
     annotations = Path(dataset.folder) / "youcookii_annotations_trainval.json"
-    return len(json.loads(annotations.read_bytes())["database"]) if annotations.exists() else _ANNOTATED
+    if dataset.name == "youcook2" and annotations.exists():
+        return len(json.loads(annotations.read_bytes())["database"])
+    return _ANNOTATED[dataset.name]
 
 
 def _held(folder: Path) -> int:

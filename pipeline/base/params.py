@@ -5,7 +5,7 @@ works, so a slip anywhere stops the pipeline at once. The files say what each va
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -17,6 +17,7 @@ from ruamel.yaml.error import YAMLError
 from pipeline.base.blocks import Block, Count, NonNegative, Positive, Rate, Share
 from pipeline.base.chat_params import ChatRow, ChatRows
 from pipeline.base.dataset_params import Dataset, External, ExtraMetric, MetricName, RowName, Speech
+from pipeline.base.dial_checks import check_chat, check_external
 from pipeline.base.encoder_names import check_encoder_name, check_more_encoders, check_text_side
 from pipeline.base.files import listed
 from pipeline.base.paths import PARAMS, STUDIES
@@ -33,8 +34,14 @@ class Primary(Block):
 
 
 class ReadyFeatures(Block):
+    """`array` is the name of the features in `.npz` files. A video that has more than `frames.count` rows is an error; with
+    `spread` that many of them are taken, evenly spaced.
+    """
+
     path: str
     provenance: str
+    array: str = ""
+    spread: bool = False
 
 
 class Frames(Block):
@@ -143,6 +150,11 @@ class Study(Block):
     def _check(self) -> "Study":
         for name in self.ready_features:
             check_encoder_name(name, where=f"ready_features.{name}")
+        if self.dataset.name in ("wikihow", "videoxum") and self.text.source != "transcript":
+            raise ValueError(
+                f"text.source: {self.text.source!r} would show what is to be written: the references of {self.dataset.name} are "
+                "its steps; take transcript"
+            )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds {self.seeds} repeat a value")
         if len(set(self.extra_metrics)) != len(self.extra_metrics):
@@ -235,32 +247,11 @@ def load_params(folder: Path = Path()) -> Params:
         check_text_side(dials.encoder, where=f"{folder / STUDIES / f'{dials.study}.yaml'}: extra_metrics", scale=study.scale)
     more = tuple(dials.more_encoders)
     check_more_encoders(more, encoder=dials.encoder, where=f"{folder / PARAMS}: more_encoders", scale=study.scale)
-    _check_external(dials.external, study, where=f"{folder / PARAMS}: external", file=folder / STUDIES / f"{dials.study}.yaml")
-    _check_chat(dials.chat, study, where=f"{folder / PARAMS}: chat", file=folder / STUDIES / f"{dials.study}.yaml")
+    check_external(dials.external, study, where=f"{folder / PARAMS}: external", file=folder / STUDIES / f"{dials.study}.yaml")
+    check_chat(dials.chat, study, where=f"{folder / PARAMS}: chat", file=folder / STUDIES / f"{dials.study}.yaml")
     rows = study.rows | {name: RowSettings() for name in more if name not in study.rows}
     current = study.model_copy(update={"rows": rows})
     return Params(dials.study, dials.encoder, more, dials.runtime, current, tuple(dials.external), tuple(dials.chat))
-
-
-def _check_external(names: Sequence[str], study: Study, *, where: str, file: Path) -> None:
-    for name in names:
-        if name not in study.external:
-            known = f"has {', '.join(study.external)}" if study.external else "has none"
-            raise ValueError(f"{where}: {name!r} is no entry of `external` in {file}, which {known}; add it there or take it out")
-    _check_once(names, where)
-
-
-def _check_chat(names: Sequence[str], study: Study, *, where: str, file: Path) -> None:
-    if names and study.chat is None:
-        raise ValueError(f"{where}: {names[0]!r} asks a chat model, and {file} names none; give it a block `chat` (docs/chat.md)")
-    if "vlm_swapped" in names and "vlm" not in names:
-        raise ValueError(f"{where}: 'vlm_swapped' is a control of 'vlm'; add that")
-    _check_once(names, where)
-
-
-def _check_once(names: Sequence[str], where: str) -> None:
-    if len(set(names)) != len(names):
-        raise ValueError(f"{where}: {', '.join(sorted({name for name in names if names.count(name) > 1}))} stands there twice")
 
 
 def load_study(name: str, folder: Path = Path()) -> Study:

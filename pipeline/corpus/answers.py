@@ -29,11 +29,12 @@ class Answer:
         return (self.tokens_in * settings.price_in + self.tokens_out * settings.price_out) / _MILLION
 
 
-def read_answer(completion: Any, *, key: str, where: str) -> tuple[Answer, bool]:
+def read_answer(completion: Any, *, key: str, where: str, drawn: bool) -> tuple[Answer, bool]:
     """The answer in what the client made of a response, and whether it is worth keeping: another try would not help.
 
     `completion` is what the endpoint sent, so nothing is taken for granted. What is no answer at all is a `ValueError`, which
-    names a parameter by its block, `where`.
+    names a parameter by its block, `where`. What was cut would be cut again; what is wrong in another way would be said again
+    unless it was `drawn` by chance, or did not end as it should.
     """
     choices = getattr(completion, "choices", None)
     choice = choices[0] if isinstance(choices, list) and choices else None
@@ -41,7 +42,7 @@ def read_answer(completion: Any, *, key: str, where: str) -> tuple[Answer, bool]
     if message is None:
         raise ValueError(f"what came is not an answer of a chat endpoint; check {where}base_url")
     content, finish = getattr(message, "content", None), getattr(choice, "finish_reason", None)
-    said = content.encode("utf-8", "replace").decode() if isinstance(content, str) else ""
+    said = scrubbed(content.encode("utf-8", "replace").decode(), key) if isinstance(content, str) else ""
     text, closed = _without_reasoning(_UNPRINTABLE.sub("", said))
     mark = _OWN_MARK.search(text)
     text = scrubbed(" ".join(text.split()), key)
@@ -58,7 +59,8 @@ def read_answer(completion: Any, *, key: str, where: str) -> tuple[Answer, bool]
         problem = "the answer is empty"
     usage = getattr(completion, "usage", None)
     tokens_in, tokens_out = _count(getattr(usage, "prompt_tokens", None)), _count(getattr(usage, "completion_tokens", None))
-    return Answer(text, tokens_in, tokens_out, problem), finish == "length" or not problem
+    final = finish == "length" or not problem or (finish == "stop" and not drawn)
+    return Answer(text, tokens_in, tokens_out, scrubbed(problem, key)), final
 
 
 def scrubbed(text: str, key: str) -> str:

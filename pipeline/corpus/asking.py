@@ -1,7 +1,7 @@
 """Many questions put to a chat endpoint: an estimate first, every answer kept under a hash of all that was asked.
 
-A killed run never pays twice. The key comes only from the environment and is written to no file, not even where an endpoint
-says it.
+A killed run never pays twice, nor do two at once. The key comes only from the environment and is written to no file, not even
+where an endpoint says it.
 """
 
 import os
@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from filelock import FileLock
 from tqdm import tqdm
 
 from pipeline.base.chat_params import Endpoint
@@ -19,14 +20,13 @@ from pipeline.base.files import write_json
 from pipeline.base.scratch import read_kept
 from pipeline.base.text_files import is_writable
 from pipeline.corpus.answers import SHORTEST_KEY, Answer, read_answer, scrubbed
+from pipeline.corpus.spending import Spending
 
 if TYPE_CHECKING:
     from pipeline.corpus.endpoint import ChatClient
 
 N = TypeVar("N")
 KEY = "OPENAI_API_KEY"
-RECALIBRATED = 10  # answers, after which the estimate is made anew from what they have cost
-_TOKENS_PER_WORD = 1.4  # of English text, roughly; used only for the first estimate
 _KEPT: dict[str, type] = {"text": str, "tokens_in": int, "tokens_out": int, "problem": str}
 
 
@@ -72,19 +72,29 @@ class Asking:
     told: Callable[[Call], None] = lambda call: None
 
 
-def ask_all(questions: Mapping[N, Question], asking: Asking) -> tuple[dict[N, Answer], dict[N, str]]:
-    """Answers, and reasons for the questions that have none.
+@dataclass(frozen=True)
+class Found(Generic[N]):
+    """Answers, and reasons for the questions that have none. `spent` has the tokens of all that was ever paid for them."""
+
+    answers: dict[N, Answer]
+    failed: dict[N, str]
+    spent: Answer
+
+
+def ask_all(questions: Mapping[N, Question], asking: Asking) -> Found[N]:
+    """Ask what has not been answered. What is asked twice is asked once.
 
     Raises `ValueError`, before anything is sent, when the estimate exceeds `max_cost` or the key is missing, and later when what
-    is left would; `RuntimeError` when the endpoint refuses the key or the form of the question, or names another address.
+    has been spent does; `RuntimeError` for what would meet every question: a refused key, another address, nobody there.
     """
-    by_key = {question.key: question for question in questions.values()}  # what is asked twice is asked once
-    kept = {key: answer for key in by_key if (answer := kept_answer(asking.cache / f"{key}.json")) is not None}
+    by_key = {question.key: question for question in questions.values()}
+    kept = {key: answer for key in by_key if (answer := kept_answer(asking.cache, key)) is not None}
     todo = [question for key, question in by_key.items() if key not in kept]
-    _announce(todo, len(by_key) + asking.others, asking)
+    spending = Spending(asking.settings, asking.where, asking.what, asking.unit, [(q.words, q.tokens_of_frames) for q in todo])
+    spending.announce(len(by_key) + asking.others)
     failed = {key: answer.problem for key, answer in kept.items() if answer.problem}
     if todo:
-        answered, reasons = _ask(todo, asking)
+        answered, reasons = _ask(todo, asking, spending)
         kept, failed = kept | answered, failed | reasons
     secret = os.environ.get(KEY, "")
     answers = {
@@ -92,34 +102,24 @@ def ask_all(questions: Mapping[N, Question], asking: Asking) -> tuple[dict[N, An
         for name, question in questions.items()
         if question.key not in failed
     }
-    return answers, {name: failed[question.key] for name, question in questions.items() if question.key in failed}
+    reasons_by_name = {name: failed[question.key] for name, question in questions.items() if question.key in failed}
+    spent = Answer("", sum(each.tokens_in for each in kept.values()), sum(each.tokens_out for each in kept.values()))
+    return Found(answers, reasons_by_name, spent)
 
 
-def kept_answer(file: Path) -> Answer | None:
+def keep_answer(cache: Path, key: str, answer: Answer) -> None:
+    write_json(cache / f"{key}.json", vars(answer))
+
+
+def kept_answer(cache: Path, key: str) -> Answer | None:
     """An answer of an earlier run; None, with a warning, where the file is damaged, so that the question is put again."""
-    kept = read_kept(file, _KEPT)
+    kept = read_kept(cache / f"{key}.json", _KEPT)
     if kept is None or not is_writable(kept["text"] + kept["problem"]):
         return None
     return Answer(**{key: kept[key] for key in _KEPT})
 
 
-def _announce(todo: Sequence[Question], total: int, asking: Asking) -> None:
-    settings = asking.settings
-    tokens = sum(round(question.words * _TOKENS_PER_WORD) + question.tokens_of_frames for question in todo)
-    most = Answer("", tokens, len(todo) * settings.max_tokens)
-    print(
-        f"{asking.what}: {len(todo)} of {total} {asking.unit}s to put to {settings.model} ({total - len(todo)} answered "
-        f"before); about {most.tokens_in} tokens in, at most {most.tokens_out} out, a cost of at most {most.cost(settings):.2f}",
-        flush=True,
-    )
-    if most.cost(settings) > settings.max_cost:
-        raise ValueError(
-            f"{asking.where}max_cost: {settings.max_cost} is less than the estimate of {most.cost(settings):.2f}; "
-            "nothing was sent"
-        )
-
-
-def _ask(todo: Sequence[Question], asking: Asking) -> tuple[dict[str, Answer], dict[str, str]]:
+def _ask(todo: Sequence[Question], asking: Asking, spending: Spending) -> tuple[dict[str, Answer], dict[str, str]]:
     """Answers and reasons by the keys of the questions."""
     settings, key = asking.settings, os.environ.get(KEY, "")
     if not key:
@@ -127,65 +127,65 @@ def _ask(todo: Sequence[Question], asking: Asking) -> tuple[dict[str, Answer], d
             f"set {KEY} in the environment (for an endpoint without keys any word of fewer than {SHORTEST_KEY} letters) to ask "
             f"{settings.model} for {asking.what}"
         )
-    from pipeline.corpus.endpoint import ChatClient, refusal_of_all
+    from pipeline.corpus.endpoint import ChatClient
 
-    client, spent = ChatClient(settings, key), Answer("", 0, 0)
+    client = ChatClient(settings, key)
     answers: dict[str, Answer] = {}
     failed: dict[str, str] = {}
     with (
         ThreadPoolExecutor(settings.concurrency) as pool,
         tqdm(total=len(todo), unit=asking.unit, desc="ask", disable=None) as bar,
     ):
-        pending = [pool.submit(_put, client, question, asking, key) for question in todo]
+        pending = [pool.submit(_put, client, question, asking, spending, key) for question in todo]
         try:
-            for place, done in enumerate(as_completed(pending), start=1):
-                call, error = done.result()
+            for done in as_completed(pending):
+                call = done.result()
+                if call is None:
+                    continue
                 if call.answer is not None:
-                    spent = Answer("", spent.tokens_in + call.answer.tokens_in, spent.tokens_out + call.answer.tokens_out)
                     answers[call.question.key] = call.answer
                 if call.reason:
                     failed[call.question.key] = call.reason
                 asking.told(call)
-                if error is not None and (refused := refusal_of_all(error, settings, where=asking.where, variable=KEY)):
-                    raise RuntimeError(scrubbed(refused, key))
-                bar.set_postfix(cost=f"{spent.cost(settings):.3f}")
+                bar.set_postfix(cost=f"{spending.cost:.3f}")
                 bar.update()
-                _check_cost(spent, place, len(todo), asking)
         except BaseException:
             pool.shutdown(cancel_futures=True)  # requests under way are paid for and finish; no new one starts
             raise
-    print(
-        f"{asking.what}: {spent.tokens_in} tokens in, {spent.tokens_out} out, {spent.cost(settings):.3f} spent, "
-        f"{len(failed)} failed"
-    )
+    print(f"{asking.what}: {spending.in_words}, {len(failed)} failed")
+    if spending.stopped is not None:
+        raise spending.stopped
     return answers, failed
 
 
-def _put(client: "ChatClient", question: Question, asking: Asking, key: str) -> tuple[Call, Exception | None]:
-    """One question. Whatever makes a request fail is that question's reason."""
-    started = time.time_ns()
-    try:
-        answer, final = read_answer(client.ask(question.content()), key=key, where=asking.where)
-    except Exception as error:  # noqa: BLE001 - the reason is told, and what concerns all questions is found by the caller
-        return Call(question, started, time.time_ns(), None, _reason(error, key)), error
-    if final:  # an answer that was cut would be cut again; an empty one may be worth another try
-        write_json(asking.cache / f"{question.key}.json", vars(answer))
-    return Call(question, started, time.time_ns(), answer, answer.problem), None
+def _put(client: "ChatClient", question: Question, asking: Asking, spending: Spending, key: str) -> Call | None:
+    """One question; None if no more are to be sent. Whatever makes a request fail is that question's reason."""
+    from pipeline.corpus.endpoint import refusal_of_all
+
+    settings = asking.settings
+    with _alone(asking.cache, question.key):
+        started = time.time_ns()
+        if (kept := kept_answer(asking.cache, question.key)) is not None:  # another process has asked meanwhile
+            return Call(question, started, time.time_ns(), kept, kept.problem)
+        if spending.stopped is not None:
+            return None
+        try:
+            said = client.ask(question.content())
+            answer, final = read_answer(said, key=key, where=asking.where, drawn=settings.is_drawn)
+        except Exception as error:  # noqa: BLE001 - it is this question's reason, and perhaps that of all
+            refused = refusal_of_all(error, settings, where=asking.where, variable=KEY, key=key)
+            spending.fail(error, refused)
+            return Call(question, started, time.time_ns(), None, _reason(error, key))
+        if final:
+            keep_answer(asking.cache, question.key, answer)
+        spending.add(answer, question.words, question.tokens_of_frames)
+    return Call(question, started, time.time_ns(), answer, answer.problem)
 
 
-def _check_cost(spent: Answer, done: int, total: int, asking: Asking) -> None:
-    """Stop where what is left would cost more than it may, as far as the answers so far can tell."""
-    settings, cost = asking.settings, spent.cost(asking.settings)
-    if done < RECALIBRATED or done == total:
-        return
-    whole = cost * total / done
-    if done == RECALIBRATED:
-        print(f"{asking.what}: by the first {done} answers, all {total} will cost about {whole:.2f}", flush=True)
-    if whole > settings.max_cost and (done == RECALIBRATED or cost > settings.max_cost):
-        raise ValueError(
-            f"{asking.where}max_cost: {settings.max_cost} is less than the {whole:.2f} that all {total} {asking.unit}s will cost "
-            f"by the {done} answered so far, for {cost:.2f}; these are kept, and no more was sent"
-        )
+def _alone(cache: Path, key: str) -> FileLock:
+    """Of two who want to put one question, the second waits. A few questions share a lock, so that locks stay few."""
+    (cache / ".locks").mkdir(parents=True, exist_ok=True)
+    return FileLock(cache / ".locks" / f"{key[:2]}.lock")
 
 
 def _reason(error: Exception, key: str) -> str:

@@ -36,7 +36,8 @@ def generate_summaries(steps: Mapping[str, Sequence[str]], path: Path, *, settin
         for video_id, text in asked.items()
     }
     asking = Asking(settings, "dataset.chat.", "summaries", "video", cache, others=len(steps) - len(questions))
-    answers, failed = ask_all(questions, asking)
+    found = ask_all(questions, asking)
+    answers, failed = found.answers, found.failed
     for video_id in asked:
         if video_id not in failed:
             text, source = answers[video_id].text, source_sha256(steps[video_id])

@@ -27,6 +27,7 @@ _BATCH_SECONDS = 1.0
 _MOST_REDIRECTS = 5
 _PATIENCE = (408, 425, 429, 500, 502, 503, 504)  # worth another try
 _LONGEST_PAUSE = 120.0
+_HUB = "https://huggingface.co"
 _COUNT = re.compile(r"[0-9]{1,18}")
 
 
@@ -87,6 +88,35 @@ def fetch_file(
     os.replace(part, path)
     _note(part).unlink(missing_ok=True)
     return found
+
+
+def fetch_pinned(url: str, path: Path, *, title: str, max_bytes: float, sha256: str, key: str) -> None:
+    """Have `url` at `path` with the sha256 that the study's `key` says. Where it says none, a warning tells the one that came."""
+    _tell_unpinned(path, fetch_file(url, path, title=title, max_bytes=max_bytes, sha256=sha256), key=key, pinned=sha256)
+
+
+def check_pinned(path: Path, *, sha256: str, key: str) -> None:
+    """As `fetch_pinned`, of a file that is there and cannot be fetched; another one is a `ValueError` that names both digests."""
+    found = file_sha256(path)
+    if sha256 and found != sha256:
+        raise ValueError(f"{path}: sha256 is {found}, {key} says {sha256}. Put that file there, or set the parameter to this one")
+    _tell_unpinned(path, found, key=key, pinned=sha256)
+
+
+def _tell_unpinned(path: Path, found: str, *, key: str, pinned: str) -> None:
+    if not pinned:
+        print(
+            f"warning: {key} is empty, so {path} is taken as it is. Its sha256 is {found}; if you trust it, set the parameter to "
+            "that"
+        )
+
+
+def hub_address(repository: str, file: str, *, revision: str) -> str:
+    """Where a file of a dataset repository of the hub lies; `HF_ENDPOINT` names another hub."""
+    from huggingface_hub import hf_hub_url
+
+    endpoint = os.environ.get("HF_ENDPOINT") or _HUB
+    return hf_hub_url(repository, file, repo_type="dataset", revision=revision, endpoint=endpoint)
 
 
 class _Pace:

@@ -3,6 +3,7 @@
 What the endpoint answers counts only if it comes from the address that the study names.
 """
 
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -11,10 +12,19 @@ from threading import Lock
 from typing import Any
 
 import httpx2
-from openai import AuthenticationError, BadRequestError, DefaultHttpxClient, OpenAI, OpenAIError, PermissionDeniedError
+from openai import (
+    AuthenticationError,
+    BadRequestError,
+    DefaultHttpxClient,
+    NotFoundError,
+    OpenAI,
+    OpenAIError,
+    PermissionDeniedError,
+)
 
 from pipeline.base.bounded import bounded
 from pipeline.base.chat_params import Endpoint
+from pipeline.corpus.answers import scrubbed
 
 MOST_BYTES = 1 << 22  # of one answer; a summary has a few thousand
 
@@ -68,28 +78,30 @@ class ChatClient:
                 print(f"{self._settings.model} refuses max_tokens: it is asked with max_completion_tokens")
 
 
-def refusal_of_all(error: Exception, settings: Endpoint, *, where: str, variable: str) -> str:
+def refusal_of_all(error: Exception, settings: Endpoint, *, where: str, variable: str, key: str) -> str:
     """What to do where an error would meet every question alike; empty for one that may be its question's alone.
 
-    `where` is the key of the parameters that hold `settings`, `variable` that of the environment that holds the key.
+    `where` is the key of the parameters that hold `settings`, `variable` that of the environment that holds the `key`.
     """
     address = settings.base_url
+    said = scrubbed(" ".join(str(error).split()), key)
     if isinstance(error, AuthenticationError | PermissionDeniedError):
         return f"{address} refuses the key in {variable} ({type(error).__name__})"
     if isinstance(error, Redirected):
-        return f"{address} sends requests on to {str(error)[:200]}; set {where}base_url to where the endpoint is"
-    said = " ".join(str(error).split())
-    lower = said.lower()
+        return f"{address} sends requests on to {said[:200]}; set {where}base_url to where the endpoint is"
+    if isinstance(error, NotFoundError):
+        return f"{address} knows no model {settings.model}, or is no endpoint ({said[:200]}); set {where}model or {where}base_url"
     if not isinstance(error, BadRequestError):
         return ""
+    lower = said.lower()
     if "temperature" in lower and ("unsupported" in lower or "not support" in lower):
         return f"{settings.model} refuses temperature {settings.temperature}; set {where}temperature: null, which sends none"
-    if "image" in lower and ("at most" in lower or "limit" in lower):
+    if "limit-mm-per-prompt" in lower or re.search(r"at most \d+ (image|picture|video)", lower):
         return (
             f"{address} takes fewer images than {where}frames asks for ({said[:200]}); lower that, or start vLLM with "
             """--limit-mm-per-prompt '{"image": N}'"""
         )
-    if "multimodal" in lower or ("image" in lower and "support" in lower):
+    if "not a multimodal model" in lower or re.search(r"model does(n't| not) support (image|vision)", lower):
         return f"{settings.model} takes no images ({said[:200]}); ask a model that does, or for the text alone"
     return ""
 

@@ -22,10 +22,11 @@ from pipeline.corpus.annotations import Annotation, Malformed, read_annotations
 from pipeline.corpus.archives import extract_member
 from pipeline.corpus.downloads import FetchError, fetch_file
 from pipeline.corpus.entities import add_entities
+from pipeline.corpus.hub_clips import joined_segments
+from pipeline.corpus.sources import find_transcripts, find_videos, spoken
 from pipeline.corpus.summaries import read_summaries
-from pipeline.corpus.table import SUBTITLES, Video, check_video_id, join_steps
-from pipeline.corpus.transcripts import Transcripts, read_transcripts
-from pipeline.corpus.youcook2_videos import find_subtitles, find_videos
+from pipeline.corpus.table import Video, check_video_id, join_steps
+from pipeline.corpus.transcripts import Transcripts
 
 ANNOTATIONS = "youcookii_annotations_trainval.json"
 _MOST_BYTES = 1 << 28  # of its archive, and of what is in it: some fifty times what the real one has
@@ -71,17 +72,9 @@ def read_videos(settings: YouCook2Dataset, *, workers: int = 1) -> list[Video]:
         if lacking or not tests:
             raise ValueError(PAPER_TEST.format(folder=folder, have=len(tests), lacking=len(lacking)))
     asked = [entry.video_id for entry in every if isinstance(entry, Annotation)]
-    videos, lost = find_videos(asked, settings) if settings.videos else (None, {})
-    transcripts = _transcripts(settings)
-    if settings.subtitles and settings.videos is not None:
-        english = transcripts.texts.keys() - transcripts.foreign
-        find_subtitles([video_id for video_id in asked if video_id not in english], settings.videos)
-        transcripts = _transcripts(settings)
-    known = {entry.video_id for entry in every}
-    if unknown := sorted({*transcripts.texts, *transcripts.problems} - known):
-        print(f"transcripts: {len(unknown)} files fit no video of the annotations, such as {', '.join(unknown[:3])}")
-    for video_id, remark in (*transcripts.problems.items(), *transcripts.notes.items()):
-        print(f"transcript of {video_id}: {remark}")
+    steps = {entry.video_id: len(entry.steps) for entry in annotations if isinstance(entry, Annotation)}
+    videos, lost = find_videos(asked, settings.videos, steps=steps) if settings.videos else (None, {})
+    transcripts = find_transcripts(settings, asked, known={entry.video_id for entry in every})
     sources = Sources(every, transcripts, settings.transcripts_by, summaries, videos, lost)
     return add_entities([_row(entry, sources, settings.splits) for entry in every], settings.entities)
 
@@ -123,26 +116,22 @@ def _row(entry: Annotation | Malformed, sources: Sources, splits: str) -> Video:
         return Video(entry.video_id, split, "", status="failed", reason=entry.reason)
     path = sources.videos.get(entry.video_id) if sources.videos is not None else None
     missing = sources.videos is not None and path is None
+    joined = joined_segments(path) if path is not None else None
+    transcript, origin = spoken(entry.video_id, sources.transcripts, written_by=sources.written_by)
     return Video(
         video_id=entry.video_id,
         split=split,
         video_path=path.as_posix() if path is not None else "",
         recipe=entry.recipe,
-        duration_seconds=entry.duration_seconds,
+        duration_seconds=joined[-1][1] if joined else entry.duration_seconds,
         steps=entry.steps,
-        segments=entry.segments,
-        transcript=sources.transcripts.texts.get(entry.video_id, ""),
-        transcript_origin=_origin(entry.video_id, sources),
+        segments=joined or entry.segments,
+        transcript=transcript,
+        transcript_origin=origin,
         summary=sources.summaries.get(entry.video_id, ""),
         status="failed" if missing else "ok",
         reason=sources.lost.get(entry.video_id, "no video") if missing else "",
     )
-
-
-def _origin(video_id: str, sources: Sources) -> str:
-    if video_id not in sources.transcripts.texts:
-        return ""
-    return SUBTITLES if video_id in sources.transcripts.captions else sources.written_by
 
 
 def _summaries(settings: YouCook2Dataset, annotations: Sequence[Annotation | Malformed]) -> Mapping[str, str]:
@@ -167,16 +156,6 @@ def _summaries(settings: YouCook2Dataset, annotations: Sequence[Annotation | Mal
             "they are left out"
         )
     return summaries
-
-
-def _transcripts(settings: YouCook2Dataset) -> Transcripts:
-    folder = Path(settings.folder)
-    every = Transcripts()
-    beside_videos = [Path(settings.videos.folder)] if settings.videos is not None else []
-    for source in (*beside_videos, folder / "transcripts.tar", folder / "transcripts"):  # the last one wins
-        if source.exists():
-            every = read_transcripts(source, settings.transcripts).over(every)
-    return every
 
 
 def _test_videos(path: Path) -> list[Annotation]:

@@ -1,13 +1,14 @@
 """A row of a chat model: asked for a summary of every test video, without any training, and scored like every other row.
 
-It costs money, so nothing asks but stage `chat`, for rows that params.yaml names. Answers lie in `data/answers/`, each under a
-hash of all that was asked: removing outputs, scratch or the row loses none, and no answer is paid twice.
+It costs money, so nothing asks but stage `chat`, for rows that params.yaml names. No answer is paid twice
+(`pipeline.evaluation.chat_answers`).
 """
 
+import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from functools import partial
 from urllib.parse import urlsplit
 
 from pipeline.base.chat_params import ChatRows
@@ -19,18 +20,20 @@ from pipeline.base.scratch import file_sha256, fingerprint
 from pipeline.base.tracking import RowRun, row_run
 from pipeline.base.tracking_traces import Traced, trace
 from pipeline.corpus.answers import Answer
-from pipeline.corpus.asking import Asking, Call, ask_all
+from pipeline.corpus.asking import KEY, Asking, Call, Found, Question, ask_all
 from pipeline.corpus.coverage import check_losses
 from pipeline.corpus.table import usable_parts
+from pipeline.evaluation.chat_answers import answers_folder, line, take_back
 from pipeline.evaluation.chat_message import KINDS, Frame, Kind, question, shown_frames
 from pipeline.evaluation.controls import CONTROL_SEED, swap_videos
 from pipeline.evaluation.external import log_scores
 from pipeline.frames.stored import StoredFrames
 from pipeline.scoring.entity import Entities, known_entities
 from pipeline.scoring.metrics import signatures
-from pipeline.scoring.record import Asked, Judged, Parameters, RowRecord, Score, VideoScores, write_record
+from pipeline.scoring.record import Asked, Judged, RowRecord, Score, VideoScores, untrained_record, write_record
 from pipeline.scoring.score import score_file
 
+Place = tuple[str, int]  # video and draw
 _REMEDY = "Run it again: answers are kept, and only what failed for the moment is asked again."
 
 
@@ -50,8 +53,7 @@ def chat_row(name: str, params: Params) -> RowRecord:
     settings, kind = params.current.chat, KINDS[name]
     if settings is None:
         raise ValueError(f"{STUDIES / params.study}.yaml: chat is missing, the endpoint that the row {name} asks; docs/chat.md")
-    entities = known_entities(CORPUS, "test")
-    most = kind.most or settings.frames
+    entities, most = known_entities(CORPUS, "test"), kind.most or settings.frames
     videos = _shown(kind, most, params, entities)
     seeds = params.current.seeds if settings.is_drawn else params.current.seeds[:1]
     questions = {
@@ -63,29 +65,58 @@ def chat_row(name: str, params: Params) -> RowRecord:
     about = {"title": _title(kind, settings), "model": settings.model, "temperature": settings.temperature, "frames": most}
     keys = fingerprint([each.key for each in questions.values()])
     with row_run(study=params.study, row=name, stage=f"chat@{name}", fingerprint=keys, params=about) as run:
-        answers, failed = ask_all(questions, _asking(settings, run, name))
+        found = _ask(questions, settings, run, name)
+        answers, failed = found.answers, dict(found.failed)
         failed |= {(video, seed): "it has no frames" for video in videos for seed in seeds if (video, seed) not in questions}
-        total = len(videos) * len(seeds)
-        limit = settings.max_failed_share
+        total, limit = len(videos) * len(seeds), settings.max_failed_share
         check_losses(failed=len(failed), asked=total, limit=limit, what=f"answers of {name}{_first(failed)}", remedy=_REMEDY)
-        said = {place: answer.text for place, answer in answers.items()} | dict.fromkeys(failed, "")
         rows = [
-            {"video_id": video_id, "seed": seed, "prediction": said[video_id, seed], "reference": video.summary}
+            {
+                "video_id": video_id,
+                "seed": seed,
+                "prediction": "" if (video_id, seed) in failed else answers[video_id, seed].text,
+                "reference": video.summary,
+                **line(questions.get((video_id, seed)), answers.get((video_id, seed)), failed.get((video_id, seed))),
+            }
             for seed in seeds
             for video_id, video in videos.items()
         ]
         write_json_lines(predictions_file(name), rows)
-        asked = _asked(settings, most, answers, failed, videos)
         scored = score_file(name, resamples=params.current.bootstrap_resamples, entities=entities)
+        asked = _asked(settings, kind, most, found.spent, failed, videos, total)
         record = _record(name, params, asked, keys, seeds, *scored)
         write_record(metrics_file(name), record)
         log_scores(run, record)
     return record
 
 
-def answers_folder() -> Path:
-    """Where paid answers lie: with the project, for queued experiments too."""
-    return Path(os.environ.get("DVC_ROOT", ".")) / "data" / "answers"
+def _ask(questions: Mapping[Place, Question], settings: ChatRows, run: RowRun, name: str) -> Found[Place]:
+    """Ask what no earlier run has answered, here or wherever the predictions come from. Without a key, what failed there is not
+    asked again.
+    """
+    before = take_back(predictions_file(name), {each.key for each in questions.values()})
+    unasked = {} if os.environ.get(KEY) else {place: before[each.key] for place, each in questions.items() if each.key in before}
+    if unasked:
+        print(f"{name}: {len(unasked)} questions that failed before are not put again: {KEY} is not set")
+    asking = Asking(settings, "chat.", name, "question", answers_folder(), told=partial(_trace, run, settings, name))
+    found = ask_all({place: each for place, each in questions.items() if place not in unasked}, asking)
+    return replace(found, failed=found.failed | unasked)
+
+
+def _trace(run: RowRun, settings: ChatRows, name: str, call: Call) -> None:
+    """Of an error only what kind it is: an endpoint may repeat in it what it was sent."""
+    answer = call.answer or Answer("", 0, 0)
+    traced = Traced(
+        name=name,
+        inputs=dict(call.question.about) | {"model": settings.model},
+        outputs={"answer_sha256": hashlib.sha256(answer.text.encode()).hexdigest(), "words": len(answer.text.split())},
+        tokens_in=answer.tokens_in,
+        tokens_out=answer.tokens_out,
+        started=call.started,
+        ended=call.ended,
+        problem=call.reason if call.answer is not None else call.reason.partition(":")[0],
+    )
+    trace(run, traced)
 
 
 def _shown(kind: Kind, most: int, params: Params, entities: Entities | None) -> dict[str, _Video]:
@@ -98,44 +129,27 @@ def _shown(kind: Kind, most: int, params: Params, entities: Entities | None) -> 
     }
     seen: Mapping[str, list[Frame]] = {}
     if kind.frames != "none":
-        store, own = StoredFrames(FRAMES), dict(zip(texts, texts, strict=True))
-        if kind.frames == "swapped":
-            of = {} if entities is None else entities.of
-            own = dict(zip(texts, swap_videos(list(texts), of, seed=CONTROL_SEED), strict=True))
+        store = StoredFrames(FRAMES)
         known = set(store.video_ids)
-        seen = {video: shown_frames(store, other, most=most) for video, other in own.items() if other in known}
+        having = [video for video in texts if video in known]
+        shown = having
+        if kind.frames == "swapped":
+            shown = swap_videos(having, {} if entities is None else entities.of, seed=CONTROL_SEED)
+        seen = {video: shown_frames(store, other, most=most) for video, other in zip(having, shown, strict=True)}
     return {video: _Video(text if kind.text else "", summary, seen.get(video, [])) for video, (text, summary) in texts.items()}
-
-
-def _asking(settings: ChatRows, run: RowRun, name: str) -> Asking:
-    def told(call: Call) -> None:
-        answer = call.answer or Answer("", 0, 0)
-        trace(
-            run,
-            Traced(
-                name=name,
-                inputs=dict(call.question.about) | {"model": settings.model},
-                outputs={"answer_sha256": fingerprint(answer.text), "words": len(answer.text.split())},
-                tokens_in=answer.tokens_in,
-                tokens_out=answer.tokens_out,
-                started=call.started,
-                ended=call.ended,
-                problem=call.reason,
-            ),
-        )
-
-    return Asking(settings, "chat.", name, "question", answers_folder(), told=told)
 
 
 def _asked(
     settings: ChatRows,
+    kind: Kind,
     most: int,
-    answers: Mapping[tuple[str, int], Answer],
-    failed: Mapping[tuple[str, int], str],
+    spent: Answer,
+    failed: Mapping[Place, str],
     videos: Mapping[str, _Video],
+    questions: int,
 ) -> Asked:
     address = urlsplit(settings.base_url)
-    spent = Answer("", sum(each.tokens_in for each in answers.values()), sum(each.tokens_out for each in answers.values()))
+    shows = kind.frames != "none"
     return Asked(
         endpoint=f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}",  # without a password, if it has one
         model=settings.model,
@@ -143,9 +157,10 @@ def _asked(
         max_tokens=settings.max_tokens,
         prompt=settings.prompt,
         frames=max((len(video.frames) for video in videos.values()), default=0),
-        frames_asked_for=most if any(video.frames for video in videos.values()) else 0,
+        frames_asked_for=most if shows else 0,
+        without_frames=sum(not video.frames for video in videos.values()) if shows else 0,
         detail=settings.detail,
-        questions=len(answers) + len(failed),
+        questions=questions,
         failed={f"{video}, seed {seed}": reason for (video, seed), reason in sorted(failed.items())},
         tokens_in=spent.tokens_in,
         tokens_out=spent.tokens_out,
@@ -158,29 +173,20 @@ def _record(
 ) -> RowRecord:
     study, kind = params.current, KINDS[name]
     assert study.chat is not None
-    return RowRecord(
+    return untrained_record(
         row=name,
         title=_title(kind, study.chat),
         kind="chat",
-        model="",
-        text_model="",
-        encoder=None,
-        tuning="none",
         control_of="vlm" if kind.frames == "swapped" else None,
         frames=kind.frames,
         study=params.study,
         scale=study.scale,
-        split="test",
         n_videos=len(per_video.videos),
         seeds=seeds,
-        feature_width=None,
-        parameters=Parameters(trainable=0, total=0),
-        truncated={},
         primary=Judged(**study.primary.model_dump()),
         metrics=scores,
         signatures=signatures(),
         per_video=per_video,
-        training=None,
         made_from={
             "predictions": file_sha256(predictions_file(name)),
             "questions": keys,
@@ -192,8 +198,8 @@ def _record(
 
 def _title(kind: Kind, settings: ChatRows) -> str:
     """The model without the organisation that publishes it, and what it is shown."""
-    return f"{settings.model.rpartition('/')[2]}, {kind.title}"
+    return f"{settings.model.rpartition('/')[2]} ({kind.title})"
 
 
-def _first(failed: Mapping[tuple[str, int], str]) -> str:
+def _first(failed: Mapping[Place, str]) -> str:
     return f" (the first: {next(iter(failed.values()))})" if failed else ""

@@ -38,7 +38,7 @@ KINDS = {
     "vlm": Kind("text and frames", True, "own"),
     "vlm_frames": Kind("frames alone", False, "own"),
     "vlm_swapped": Kind("text and another video's frames", True, "swapped"),
-    **{f"vlm_{most}": Kind(f"text and {most} frames", True, "own", most) for most in (8, 16, 50)},
+    **{f"vlm_{most}": Kind(f"text and at most {most} frames", True, "own", most) for most in (8, 16, 50)},
 }
 
 
@@ -59,7 +59,8 @@ def question(text: str, frames: Sequence[Frame], *, settings: ChatRows, draw: in
     before, _, after = settings.prompt.partition(SHOWN)
     before += (_TEXT.format(text=text) if text else "") + (_FRAMES if frames else "")
     shown = [(_TIME.format(seconds=frame.seconds), frame.sha256) for frame in frames]
-    asked = {name: getattr(settings, name) for name in ("base_url", "model", "temperature", "max_tokens", "detail")}
+    asked = {name: getattr(settings, name) for name in ("base_url", "model", "temperature", "max_tokens")}
+    asked |= {"detail": settings.detail} if frames else {}
     key = fingerprint(asked, before, shown, after, draw if settings.is_drawn else 0)
     about = {
         "question": key,

@@ -19,7 +19,7 @@ from pipeline.corpus.table import usable_parts
 from pipeline.evaluation.external_files import Outputs, Texts, check_same_references, read_outputs, read_references
 from pipeline.scoring.entity import Entities, known_entities
 from pipeline.scoring.metrics import signatures
-from pipeline.scoring.record import Judged, Parameters, RowRecord, write_record
+from pipeline.scoring.record import Judged, RowRecord, untrained_record, write_record
 from pipeline.scoring.score import score_file
 
 
@@ -96,29 +96,19 @@ def _record(name: str, entry: External, outputs: Outputs, folder: Path, scoring:
     scores, per_video = score_file(
         name, resamples=scoring.resamples, entities=scoring.entities, root=scoring.root, also=scoring.also
     )
-    return RowRecord(
+    return untrained_record(
         row=name,
         title=entry.title,
         kind="external",
-        model="",
-        text_model="",
-        encoder=None,
-        tuning="none",
-        control_of=None,
         frames="unknown",
         study=scoring.study,
         scale=scoring.scale,
-        split="test",
         n_videos=len(per_video.videos),
         seeds=per_video.seeds,
-        feature_width=None,
-        parameters=Parameters(trainable=0, total=0),
-        truncated={},
         primary=Judged(**scoring.primary.model_dump()),
         metrics=scores,
         signatures=signatures(),
         per_video=per_video,
-        training=None,
         made_from={
             "predictions": file_sha256(scoring.root / predictions_file(name)),
             "file": file_sha256(folder / entry.file),

@@ -1,8 +1,9 @@
 """Ready-made features in place of videos that have vanished: other people's embeddings become a feature store like our own.
 
-`path` is a folder of `<video_id>.npy`, float [frames, D], as the paper's released extractor writes them, or of Parquet
-files with columns `video_id`, `frame_index`, `pts_seconds`, `embedding`. Rows of zeros are padding and are left out, so that
-models mask them. The files cannot show where the vectors come from: `provenance` says so and is kept in the footer.
+`path` is a folder of `<video_id>.npy`, float [frames, D], as the paper's released extractor writes them, of `<video_id>.npz`, in
+which the array that `array` names is one, or of Parquet files with columns `video_id`, `frame_index`, `pts_seconds`, `embedding`.
+Rows of zeros are padding and are left out, so that models mask them. The files cannot show where the vectors come from:
+`provenance` says so and is kept in the footer.
 
 Shapes: N frames, D feature width.
 """
@@ -10,8 +11,10 @@ Shapes: N frames, D feature width.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +31,7 @@ from pipeline.encoders.encoder import read_spec
 from pipeline.features.schema import DIGESTS, NORMALISATION, feature_schema
 
 VIDEOS_PER_SHARD = 64
+_LARGEST_ARRAY = 1 << 30  # bytes of an array of one video
 _COLUMNS = ("video_id", "frame_index", "pts_seconds", "embedding")
 
 
@@ -35,9 +39,10 @@ def import_features(name: str, source: ReadyFeatures, out: Path, *, study: str, 
     """Write ready-made features of encoder `name` to `out`; returns totals, ids of videos `without` any, and what is `lost`.
 
     `weights` is the encoder's folder, which says how wide its vectors are; `count` is the most frames a video may have. A damaged
-    `.npy` file loses its video: `lost` gives the reason. A damaged Parquet file, which has many, is a `ValueError`. So is a file
-    that is whole and does not belong here: of another width, with more real rows, or with a value that is not a finite number.
-    A folder that has none of the videos, or in which DVC would not notice a change, is refused in the same way.
+    file of one video loses it: `lost` gives the reason. A damaged Parquet file, which has many, is a `ValueError`. So is a file
+    that is whole and does not belong here: of another width, with more real rows (unless `source.spread`), or with a value that
+    is not a finite number. A folder that has none of the videos, or in which DVC would not notice a change, is refused in the
+    same way.
     """
     check_place(name, Path(source.path), study=study)
     corpus = read_corpus(DOWNLOADED, ("video_id", "status"))
@@ -61,27 +66,32 @@ def copy_features(
     """The features of `video_ids`, wherever they are; see `import_features` for what is refused."""
     folder = Path(source.path)
     if not folder.is_dir():
-        raise ValueError(f"ready_features.{name}.path: {folder} is not a folder of <video_id>.npy or Parquet files")
+        raise ValueError(
+            f"ready_features.{name}.path: {folder} is not a folder of <video_id>.npy, <video_id>.npz or Parquet files"
+        )
     tables = listed(folder, "*.parquet")
-    found = set(_ids(tables)) if tables else {path.stem for path in listed(folder, "*.npy")}
+    suffix = ".npz" if source.array else ".npy"
+    found = set(_ids(tables)) if tables else {path.stem for path in listed(folder, f"*{suffix}")}
     have = [video_id for video_id in video_ids if video_id in found]
     if not have:
         raise ValueError(
             f"ready_features.{name}.path: {folder} has features of none of the {len(video_ids)} videos of the corpus"
+            + (". For .npz files set `array` to the name of an array in them" if not source.array else "")
         )
-    dim = _width(tables, [folder / f"{video_id}.npy" for video_id in have])
+    arrays = [folder / f"{video_id}{suffix}" for video_id in have]
+    dim = _width(tables, arrays, source.array)
     if dim != width:
         raise ValueError(
             f"ready_features.{name}.path: {folder} has vectors of {dim} values, {name} gives {width}: these are not its features"
         )
-    files = tables or [folder / f"{video_id}.npy" for video_id in have]
-    digests = [file_sha256(path) if path.is_file() else "" for path in files]  # a pipe would never end
+    digests = [file_sha256(path) if path.is_file() else "" for path in tables or arrays]  # a pipe would never end
     footer = {"encoder": name, "scale": "ready", "weights_sha256": "", "normalisation": NORMALISATION, "precision": "unknown"}
     footer |= {"frames_per_video": str(max_frames), "provenance": source.provenance}
-    work = partial(_write_shard, folder=folder, tables=tables, dim=dim, max_frames=max_frames, footer=footer)
+    work = partial(_write_shard, source=source, tables=tables, dim=dim, max_frames=max_frames, footer=footer)
     shards = split_into_shards(have, size=VIDEOS_PER_SHARD)
     with scratch_folder(
-        f"import_features.{name}", fingerprint(footer, digests, have, code_digest("pipeline.features.ready_made"))
+        f"import_features.{name}",
+        fingerprint(footer, source.array, source.spread, digests, have, code_digest("pipeline.features.ready_made")),
     ) as scratch:
         counts = run_shards(work, shards, folder=scratch, workers=1, unit="video", title=f"import {name}")
         write_json(scratch / DIGESTS, shard_digests(shards, scratch))
@@ -126,7 +136,7 @@ def _ids(tables: Sequence[Path]) -> Iterator[str]:
         yield from _table(table, ["video_id"]).column("video_id").unique().to_pylist()
 
 
-def _width(tables: Sequence[Path], arrays: Sequence[Path]) -> int:
+def _width(tables: Sequence[Path], arrays: Sequence[Path], array: str) -> int:
     for table in tables:
         embedding = _table(table, ["embedding"]).column("embedding")
         if len(embedding):
@@ -134,23 +144,46 @@ def _width(tables: Sequence[Path], arrays: Sequence[Path]) -> int:
                 return int(pa.compute.list_value_length(embedding)[0].as_py())
     for path in arrays:
         with suppress(DamagedFileError):
-            return int(_load(path).shape[1])
-    raise ValueError(f"{arrays[0].parent}: none of the {len(arrays)} files is a readable .npy array")
+            return int(_load(path, array).shape[1])
+    raise ValueError(f"{arrays[0].parent}: none of the {len(arrays)} files is a readable {'.npz' if array else '.npy'} array")
 
 
-def _load(path: Path) -> np.ndarray:
-    with _readable(path, ".npy array"):  # mapped, so that a header cannot ask for more than the file holds
-        values: np.ndarray = np.lib.format.open_memmap(path, mode="r")
+def _load(path: Path, array: str) -> np.ndarray:
+    if array:
+        with _readable(path, f".npz file with an array {array!r}"):
+            values = _load_member(path, array)
+    else:
+        with _readable(path, ".npy array"):  # mapped, so that a header cannot ask for more than the file holds
+            values = np.lib.format.open_memmap(path, mode="r")
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
         raise ValueError(f"{path}: expected floats [frames, width], found {values.dtype} {list(values.shape)}")
     return values
 
 
-def _read(video_id: str, folder: Path, tables: Sequence[Path], dim: int) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
+def _load_member(path: Path, array: str) -> np.ndarray:
+    """An array of a `.npz` file. Its header is believed only where the archive holds as many bytes as it speaks of."""
+    with ZipFile(path) as archive, archive.open(f"{array}.npy") as stream:
+        version = np.lib.format.read_magic(stream)
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+        shape, by_columns, dtype = read_header(stream)
+        size = prod(shape) * dtype.itemsize
+        if dtype.hasobject or size > archive.getinfo(f"{array}.npy").file_size or size > _LARGEST_ARRAY:
+            raise ValueError(f"says that it is {dtype} {list(shape)}")
+        content = stream.read(size + 1)
+    if len(content) != size:
+        raise ValueError(f"has {len(content)} bytes where {dtype} {list(shape)} needs {size}")
+    values: np.ndarray = np.frombuffer(content, dtype).reshape(shape, order="F" if by_columns else "C")
+    return values
+
+
+def _read(
+    video_id: str, source: ReadyFeatures, tables: Sequence[Path], dim: int
+) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
     """Where the features were read from, frame numbers [N], times [N] (NaN where unknown), vectors [N, D]."""
+    folder = Path(source.path)
     if not tables:
-        path = folder / f"{video_id}.npy"
-        values = _load(path)
+        path = folder / f"{video_id}{'.npz' if source.array else '.npy'}"
+        values = _load(path, source.array)
         index, seconds = np.arange(len(values), dtype=np.int32), np.full(len(values), np.nan)
         where = str(path)
     else:
@@ -172,20 +205,32 @@ def _read(video_id: str, folder: Path, tables: Sequence[Path], dim: int) -> tupl
 
 
 def _write_shard(
-    items: Sequence[str], path: Path, *, folder: Path, tables: Sequence[Path], dim: int, max_frames: int, footer: dict[str, str]
+    items: Sequence[str],
+    path: Path,
+    *,
+    source: ReadyFeatures,
+    tables: Sequence[Path],
+    dim: int,
+    max_frames: int,
+    footer: dict[str, str],
 ) -> dict[str, Any]:
     frames = padding = 0
     lost: dict[str, str] = {}
     with pq.ParquetWriter(path, feature_schema(dim, footer)) as writer:
         for video_id in items:
             try:
-                where, index, seconds, values = _read(video_id, folder, tables, dim)
+                where, index, seconds, values = _read(video_id, source, tables, dim)
             except DamagedFileError as error:
                 lost[video_id] = str(error)
                 continue
-            real = values.any(axis=1)
-            if real.sum() > max_frames:
-                raise ValueError(f"{where}: {int(real.sum())} frames, frames.count is {max_frames}")
+            real = np.flatnonzero(values.any(axis=1))
+            padding += len(values) - len(real)
+            if len(real) > max_frames and not source.spread:
+                raise ValueError(
+                    f"{where}: {len(real)} frames, frames.count is {max_frames}; with spread: true so many are taken"
+                )
+            if len(real) > max_frames:
+                real = real[np.linspace(0, len(real) - 1, max_frames).round().astype(int)]
             with np.errstate(over="ignore"):  # checked in the next line
                 vectors = values[real].astype(np.float16)
             if not np.isfinite(vectors).all():
@@ -193,5 +238,5 @@ def _write_shard(
             embedding = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), dim)
             columns = [pa.array([video_id] * len(vectors)), pa.array(index[real]), pa.array(seconds[real]), embedding]
             writer.write_batch(pa.record_batch(columns, schema=writer.schema))
-            frames, padding = frames + len(vectors), padding + int((~real).sum())
+            frames += len(vectors)
     return {"frames": frames, "padding": padding, "lost": lost}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from pipeline.base.dataset_params import FolderDataset, YouCook2Dataset
+from pipeline.base.dataset_params import FolderDataset, OnlineDataset
 from pipeline.base.files import listed, read_json, replacing, write_json
 from pipeline.base.params import Study
 from pipeline.base.paths import metrics_file
@@ -84,8 +84,10 @@ def without_places(study: Study) -> Study:
     dataset = study.dataset
     if isinstance(dataset, FolderDataset):
         dataset = dataset.model_copy(update={"table": "", "videos": "", "entities": ""})
-    elif isinstance(dataset, YouCook2Dataset):
-        dataset = dataset.model_copy(update={"folder": "", "videos": None, "subtitles": False, "entities": ""})
+    elif isinstance(dataset, OnlineDataset):
+        nowhere = {"folder": "", "videos": None, "subtitles": False, "entities": ""}
+        fields = type(dataset).model_fields
+        dataset = dataset.model_copy(update={key: value for key, value in nowhere.items() if key in fields})
     return study.model_copy(update={"dataset": dataset, "rows": {}, "ready_features": {}})
 
 

@@ -58,7 +58,8 @@ def read_chat_judge(path: Path) -> ChatJudge:
 def judge_by_chat(sheet: Sheet, settings: ChatJudge, *, cache: Path) -> tuple[Judge, dict[str, str]]:
     """What the model answers, and a reason for each video of which it gives no answer that can be used."""
     asked = {(item.video, order): _question(item, order, settings) for item in sheet.items for order in SIDES}
-    said, failed = ask_all(asked, Asking(settings, "", "judgements", "question", cache))
+    found = ask_all(asked, Asking(settings, "", "judgements", "question", cache))
+    said, failed = found.answers, found.failed
     answers: dict[str, Answer] = {}
     changed: dict[str, list[Any]] = {}
     reasons: dict[str, str] = {}

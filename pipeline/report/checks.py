@@ -13,6 +13,7 @@ from pipeline.scoring.predictions import Summaries
 from pipeline.scoring.record import RowRecord
 
 SHARED = ("study", "scale", "split", "seeds", "primary", "signatures")
+ASKED = ("endpoint", "model", "temperature", "max_tokens", "prompt", "detail")
 _TOLERANCE = 0.001  # points between a row's score and the mean of its videos' scores, which are rounded
 
 
@@ -25,6 +26,7 @@ def check_rows(rows: Sequence[Row], predictions: Path) -> None:
         check_alone(row, predictions / f"{row.name}.jsonl")
     for row in rows:
         _check_metrics(row, rows[0])
+    _check_asked(rows)
     for row in rows:
         if row.record.control_of not in (None, *names):
             raise ValueError(f"row {row.name!r}: control of {row.record.control_of!r}, which has no record; evaluate that too")
@@ -99,6 +101,19 @@ def _check_together(row: Row, first: Row) -> None:
             raise ValueError(f"row {lacking.name!r}: no prediction of video {video!r}, which row {having.name!r} has")
         if references[video] != others[video]:
             raise ValueError(f"row {row.name!r}: the reference of video {video!r} differs from the one in row {first.name!r}")
+
+
+def _check_asked(rows: Sequence[Row]) -> None:
+    """Rows of a chat model differ in what it is shown, and in nothing else."""
+    chat = [(row, row.record.asked) for row in rows if row.record.asked is not None]
+    for row, asked in chat[1:]:
+        first, other = chat[0]
+        for key in ASKED:
+            if getattr(asked, key) != getattr(other, key):
+                raise ValueError(
+                    f"row {row.name!r}: {key} is {getattr(asked, key)!r}, row {first.name!r} has {getattr(other, key)!r}; "
+                    f"ask both in the same way: {remedy(row.record)} and {remedy(first.record)[4:]}"
+                )
 
 
 def _check_control(row: Row, system: Row) -> None:

@@ -48,14 +48,13 @@ SIDE_BY_SIDE: tuple[Pair, ...] = (
     ("siglip2_b16", "dinov3_b16"),
     ("pe_core_b16", "dinov3_b16"),
 )
+COUNTED = ("vlm_8", "vlm_16", "vlm_50")  # rows of a chat model with another number of frames
 # A chat model: do frames help it, does it look at them, how many does it need; and is it better than what was trained?
 ASKED: tuple[Pair, ...] = (
     ("vlm", "llm_text"),
     ("vlm", "vlm_swapped"),
     ("vlm", "vlm_frames"),
-    ("vlm", "vlm_8"),
-    ("vlm", "vlm_16"),
-    ("vlm", "vlm_50"),
+    *(("vlm", row) for row in COUNTED),
     ("llm_text", TEXT_ONLY),
     (REFERENCE, "llm_text"),
     (REFERENCE, "vlm"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pipeline.report.claims import Claim
 from pipeline.report.evidence import Evidence
-from pipeline.report.families import REFERENCE, TEXT_ONLY, Tested
+from pipeline.report.families import ASKED, COUNTED, REFERENCE, TEXT_ONLY, Tested
 from pipeline.report.palette import Role, role_of
 from pipeline.report.results import Results, Row
 from pipeline.report.tables import SWAPPED
@@ -35,7 +35,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Group:
-    """Differences of one kind: `over_text`, `own_frames` or `of_clipsum`. `shown` are those in favour of the first."""
+    """Differences of one kind: `over_text`, `own_frames`, `of_clipsum` or `chat`. `shown` are those in favour of the first."""
 
     key: str
     differences: tuple[Difference, ...]
@@ -70,6 +70,7 @@ def groups(results: Results, evidence: Evidence) -> list[Group]:
         "over_text": [(row.name, TEXT_ONLY) for row in sighted],
         "own_frames": [(row.name, f"{row.name}_{SWAPPED}") for row in sighted],
         "of_clipsum": [(clipsum, row.name) for row in competing if row.name not in (clipsum, TEXT_ONLY)],
+        "chat": [pair for pair in ASKED if pair[1] not in COUNTED],
     }
     found = [Group(key, tuple(_differences(results, evidence, named))) for key, named in pairs.items()]
     return [group for group in found if group.differences]

@@ -41,6 +41,7 @@ def render_page(
         "report/templates/page.html.jinja",
         shared=results.shared,
         trained=results.trained,
+        chat=results.chat,
         signed=text.signed,
         interval=text.interval,
         p_text=text.p_text,

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ class Ranks:
 
         means = {metric.key: np.array([_mean(row, metric) for row in self.rows]) for metric in self.metrics}
         found: dict[tuple[str, str], float | None] = {}
-        for a, b in combinations(means, 2):
+        for a, b in combinations_with_replacement(means, 2):
             value = kendalltau(means[a], means[b], variant="b").statistic if len(self.rows) >= FEWEST else math.nan
             found[a, b] = found[b, a] = None if math.isnan(value) else round(float(value), _DECIMALS)
         return found
@@ -88,9 +88,9 @@ def tau_table(ranks: Ranks) -> pd.DataFrame:
 
 def ranks_caption(ranks: Ranks) -> str:
     """A few sentences: who is first by how many metrics, which two metrics differ most, and what a rank is not."""
-    by_winner: dict[str, list[str]] = {}
+    by_winner: dict[tuple[str, ...], list[str]] = {}
     for metric in ranks.metrics:
-        by_winner.setdefault(" and ".join(row.title for row in ranks.first(metric)), []).append(metric.short)
+        by_winner.setdefault(tuple(row.title for row in ranks.first(metric)), []).append(metric.short)
     winners = sorted(by_winner.items(), key=lambda each: -len(each[1]))
     known = [(value, a, b) for a, b in combinations(ranks.metrics, 2) if (value := ranks.tau[a.key, b.key]) is not None]
     values: dict[str, Any] = {
@@ -120,7 +120,7 @@ def ranks_csv(ranks: Ranks) -> str:
     lines = [
         {"metric": a.key}
         | {f"rank_{row.name}": ranks.of(row, a) for row in (*ranks.rows, *ranks.oracles)}
-        | {f"tau_{b.key}": 1.0 if a == b else ranks.tau[a.key, b.key] for b in ranks.metrics}
+        | {f"tau_{b.key}": ranks.tau[a.key, b.key] for b in ranks.metrics}
         for a in ranks.metrics
     ]
     return str(pd.DataFrame(lines).to_csv(index=False, lineterminator="\n"))
@@ -131,7 +131,7 @@ def _name(group: Sequence[Metric]) -> str:
 
 
 def _tau(ranks: Ranks, a: Metric, b: Metric) -> str:
-    value = 1.0 if a == b else ranks.tau[a.key, b.key]
+    value = ranks.tau[a.key, b.key]
     return NO_VALUE if value is None else number(value)
 
 

@@ -224,9 +224,10 @@ def comma_separated(results: Results) -> str:
 
 
 def headline_scores(results: Results) -> str:
-    """A few means of every trained row as JSON: each is a column of `dvc exp show`, and a line of `dvc metrics diff`."""
+    """A few means of every row but controls and floors, as JSON: columns of `dvc exp show`, lines of `dvc metrics diff`."""
     shown = [metric.key for metric in results.compared if metric in results.headline]
-    scores = {row.name: {metric: round(row.record.metrics[metric].mean, 4) for metric in shown} for row in results.trained}
+    rows = (*results.trained, *results.chat, *results.external)
+    scores = {row.name: {metric: round(row.record.metrics[metric].mean, 4) for metric in shown} for row in rows}
     return json.dumps(scores, indent=2) + "\n"
 
 

@@ -19,6 +19,7 @@ from pipeline.report.released import VERDICTS
 from pipeline.report.results import Results, Row
 from pipeline.report.tables import SWAPPED, SWAPPED_COLUMN
 from pipeline.report.text import NO_VALUE, NOT_RUN, as_markdown, interval, p_text, sentences, signed
+from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.record import Score
 from pipeline.scoring.statistics import Comparison
 
@@ -28,7 +29,7 @@ State = Literal["run", "not run", "outdated"]
 Kind = Literal["over_text", "over_resnet152", "moved", "own_frames"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _OF_ROW = ("study", "scale", "split", "encoder", "tuning")
-_SAME = ("seeds", "primary", "signatures")
+_SAME = ("seeds", "primary")
 _SAME_PARTS = ("code", "text_model", "encoder")
 
 
@@ -112,6 +113,7 @@ def _belongs(base: Row, row: Row) -> bool:
         return False
     return (
         all(getattr(mine, key) == getattr(theirs, key) for key in _SAME)
+        and all(mine.signatures.get(metric.key) == theirs.signatures.get(metric.key) for metric in METRICS)
         and all(mine.made_from.get(part) == theirs.made_from.get(part) for part in _SAME_PARTS)
         and theirs.made_from.get(BESIDE) == mine.made_from.get("corpus")
         and theirs.training.settings == mine.training.settings | stretched(mine.training.settings)

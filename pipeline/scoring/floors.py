@@ -18,7 +18,7 @@ from pipeline.base.paths import metrics_file, predictions_file
 from pipeline.base.scratch import file_sha256
 from pipeline.scoring.entity import Entities
 from pipeline.scoring.metrics import signatures
-from pipeline.scoring.record import Judged, Parameters, RowRecord, write_record
+from pipeline.scoring.record import Judged, RowRecord, untrained_record, write_record
 from pipeline.scoring.score import score_file
 
 FLOORS = {
@@ -41,29 +41,19 @@ def score_floor(name: str, train: pd.DataFrame, test: pd.DataFrame, params: Para
     path = predictions_file(name)
     write_json_lines(path, lines)
     scores, per_video = score_file(name, resamples=study.bootstrap_resamples, entities=entities)
-    record = RowRecord(
+    record = untrained_record(
         row=name,
         title=FLOORS[name],
         kind="floor",
-        model="",
-        text_model="",
-        encoder=None,
-        tuning="none",
-        control_of=None,
         frames="none",
         study=params.study,
         scale=study.scale,
-        split="test",
         n_videos=len(test),
         seeds=study.seeds,
-        feature_width=None,
-        parameters=Parameters(trainable=0, total=0),
-        truncated={},
         primary=Judged(**study.primary.model_dump()),
         metrics=scores,
         signatures=signatures(),
         per_video=per_video,
-        training=None,
         made_from={"predictions": file_sha256(path)},
     )
     write_record(metrics_file(name), record)

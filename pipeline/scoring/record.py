@@ -116,8 +116,9 @@ class Varied(Block):
 class Asked(Block):
     """How a chat model was asked for the summaries of a row, and what came of it.
 
-    `frames` is the most that were sent of a video, `frames_asked_for` the most that the row may send. `failed` has a reason for
-    every summary that never came. Tokens and `cost`, by the study's prices, are of all answers, whenever they were paid.
+    `frames` is the most that were sent of a video, `frames_asked_for` the most that the row may send, `without_frames` the number
+    of videos that have none. `failed` has a reason for every summary that never came. Tokens and `cost`, by the study's prices,
+    are of all answers, whenever they were paid, each question once.
     """
 
     endpoint: str
@@ -127,6 +128,7 @@ class Asked(Block):
     prompt: str
     frames: int
     frames_asked_for: int
+    without_frames: int
     detail: str
     questions: int
     failed: dict[str, str]
@@ -195,6 +197,15 @@ class ExtraScores(Block):
     signatures: dict[str, str]
     videos: dict[str, int]
     rows: dict[str, ExtraRow]
+
+
+def untrained_record(**facts: Any) -> RowRecord:
+    """The record of a row that nobody trained here: what only a training knows is left empty."""
+    empty: dict[str, Any] = {
+        "model": "", "text_model": "", "encoder": None, "tuning": "none", "control_of": None, "split": "test",
+        "feature_width": None, "parameters": Parameters(trainable=0, total=0), "truncated": {}, "training": None,
+    }  # fmt: skip
+    return RowRecord.model_validate(empty | facts)
 
 
 class Cost(Block):

@@ -38,7 +38,7 @@ def test_the_committed_files_are_valid_and_numbers_are_read_as_yaml_1_2_does() -
 @pytest.mark.parametrize(
     ("file", "keys", "value", "message"),
     [
-        ("params.yaml", ("study",), "kitchn", "study: 'kitchn' is none of kitchen, my_videos"),
+        ("params.yaml", ("study",), "kitchn", "study: 'kitchn' is none of how2, kitchen, my_videos"),
         ("params.yaml", ("study",), "../kitchen", "study: String should match pattern"),
         (
             "params.yaml",
@@ -243,6 +243,15 @@ def test_more_encoders_that_cannot_have_a_row_are_refused(
     with pytest.raises(ValueError, match=r"params\.yaml") as error:
         load_params(with_more(tmp_path, more, encoder=encoder, study=study))
     assert "more_encoders" in str(error.value) and message in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["wikihow", "videoxum"])
+def test_a_reference_is_not_its_own_source(tmp_path: Path, name: str) -> None:
+    def change(content: Any) -> None:
+        content["text"]["source"] = "both"
+
+    with pytest.raises(ValueError, match=rf"studies/{name}\.yaml: text\.source: 'both' would show what is to be written"):
+        load_study(name, edited(tmp_path, change, f"studies/{name}.yaml"))
 
 
 def test_every_encoder_has_a_title() -> None:

@@ -23,7 +23,7 @@ def completion(content: object, **usage: object) -> Any:
 
 
 def answer(content: object, **usage: object) -> Answer:
-    return read_answer(completion(content, **usage), key=KEY, where="")[0]
+    return read_answer(completion(content, **usage), key=KEY, where="", drawn=False)[0]
 
 
 @pytest.mark.parametrize("unit", ["a", "word ", "<think>", "<think", "</think>", "<think>x</think>", "<", "s \u200b", "\x1b[1"])
@@ -39,6 +39,20 @@ def test_a_long_answer_is_read_in_one_pass(unit: str) -> None:
 )
 def test_a_mark_of_a_model_s_own_is_refused(said: str) -> None:
     assert "a mark of the model's own" in answer(said).problem
+
+
+@pytest.mark.parametrize("said", [f"Fry <|{KEY}|> it.", f"Fry \u25c1{KEY}\u25b7 it.", f"<think {KEY}>Fry"])
+def test_a_problem_does_not_say_the_key(said: str) -> None:
+    found = answer(said)
+    assert found.problem and KEY not in found.problem + found.text
+
+
+@pytest.mark.parametrize(("finish", "content", "final"), [("stop", "", False), ("stop", "Fry", True), ("error", "Fry", False)])
+def test_what_may_come_out_otherwise_is_not_kept(finish: str, content: str, final: bool) -> None:
+    said = completion(content)
+    said.choices[0].finish_reason = finish
+    assert read_answer(said, key=KEY, where="", drawn=True)[1] == final
+    assert read_answer(said, key=KEY, where="", drawn=False)[1] == (finish == "stop"), "at temperature 0 it would be said again"
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ import gzip
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,76 +12,8 @@ import pytest
 
 from pipeline.base.chat_params import Chat
 from pipeline.corpus import endpoint as endpoint_module
-from pipeline.corpus.chat import generate_summaries
 from pipeline.corpus.summaries import read_summaries, write_review
-
-SECRET = "sk-secret-0123456789"
-STEPS = {"a": ["cut the bread", "fry it"]}
-
-
-def completion(text: str | None, finish: str | None = "stop") -> bytes:
-    value = {
-        "id": "x", "object": "chat.completion", "created": 0, "model": "toy",
-        "choices": [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}],
-        "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
-    }  # fmt: skip
-    return json.dumps(value).encode()
-
-
-class Peer(BaseHTTPRequestHandler):
-    """`act` answers; `asked` holds what was sent, with the headers under "headers"."""
-
-    act: Callable[["Peer"], None]
-    asked: list[dict[str, Any]]
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.asked.append(body | {"headers": dict(self.headers)})
-        try:
-            type(self).act(self)
-        except OSError:
-            self.close_connection = True  # the client has gone, as it should
-
-    def do_GET(self) -> None:
-        self.asked.append({"headers": dict(self.headers)})
-        self.say(completion("From elsewhere."))
-
-    def say(self, content: bytes, status: int = 200, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-def serve(handler: type[Peer]) -> ThreadingHTTPServer:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
-
-
-@pytest.fixture
-def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    Peer.asked = []
-    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    server = serve(Peer)
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-
-
-def chat(base_url: str, **changes: object) -> Chat:
-    values: dict[str, object] = {
-        "base_url": base_url, "model": "toy", "prompt": "Shorten this: {steps}", "temperature": 0.0, "max_tokens": 50,
-        "concurrency": 1, "retries": 0, "timeout_seconds": 1.0, "price_in": 1.0, "price_out": 10.0, "max_cost": 1.0,
-    }  # fmt: skip
-    return Chat.model_validate(values | changes)
-
-
-def generate(folder: Path, settings: Chat) -> dict[str, str]:
-    return generate_summaries(STEPS, folder / "summaries.jsonl", settings=settings, cache=folder / "cache")
+from tests.corpus.chat_peer import SECRET, STEPS, Peer, chat, completion, generate, serve
 
 
 def summary(folder: Path, settings: Chat) -> str:
@@ -205,66 +136,6 @@ def test_counts_of_tokens_that_are_none_do_not_spoil_an_answer(peer: str, tmp_pa
     value["usage"] = {"prompt_tokens": "many", "completion_tokens": -5, "total_tokens": None}
     Peer.act = lambda peer: peer.say(json.dumps(value).encode())
     assert summary(tmp_path, chat(peer)) == "Fry bread."
-
-
-def complain(message: str) -> bytes:
-    return json.dumps({"error": {"message": message, "type": "invalid_request_error"}}).encode()
-
-
-def test_a_reasoning_model_is_asked_in_its_own_way(peer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def act(peer: Peer) -> None:
-        if "max_tokens" in peer.asked[-1]:
-            peer.say(complain("'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."), 400)
-        else:
-            peer.say(completion("Fry bread."))
-
-    Peer.act = act
-    steps = {"a": ["fry bread"], "b": ["bake bread"], "c": ["cut bread"]}
-    settings = chat(peer, temperature=None)
-    assert generate_summaries(steps, tmp_path / "summaries.jsonl", settings=settings, cache=tmp_path / "cache") == {}
-    assert [asked.get("max_completion_tokens") for asked in Peer.asked] == [None, 50, 50, 50], "it is refused once"
-    assert not any("temperature" in asked for asked in Peer.asked)
-    assert "toy refuses max_tokens" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("complaint", "advice"),
-    [
-        (
-            "'temperature' does not support 0.0 with this model. Only the default (1) value is supported.",
-            r"toy refuses temperature 0.0; set dataset\.chat\.temperature: null, which sends none",
-        ),
-        (
-            "At most 1 image(s) may be provided in one prompt.",
-            r"lower that, or start vLLM with --limit-mm-per-prompt '\{\"image\": N\}'",
-        ),
-        ("toy is not a multimodal model", "toy takes no images"),
-    ],
-)
-def test_what_would_meet_every_question_ends_it_with_what_to_do(peer: str, tmp_path: Path, complaint: str, advice: str) -> None:
-    Peer.act = lambda peer: peer.say(complain(complaint), 400)
-    steps = {str(number): [f"fry bread {number}"] for number in range(20)}
-    with pytest.raises(RuntimeError, match=advice):
-        generate_summaries(steps, tmp_path / "summaries.jsonl", settings=chat(peer), cache=tmp_path / "cache")
-    assert len(Peer.asked) < 20, "no more is sent"
-
-
-def test_the_estimate_is_made_anew_from_what_ten_answers_cost(
-    peer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    Peer.act = lambda peer: peer.say(completion("Fry bread."))  # 100 tokens in and 10 out each, more than was estimated
-    steps = {f"{number:02d}": [f"fry {number}"] for number in range(40)}
-    path, cache = tmp_path / "summaries.jsonl", tmp_path / "cache"
-    with pytest.raises(
-        ValueError, match=r"max_cost: 0\.003 is less than the 0\.01 that all 40 .* by the 10 answered so far"
-    ) as stopped:
-        generate_summaries(steps, path, settings=chat(peer, max_tokens=5, max_cost=0.003), cache=cache)
-    assert "these are kept, and no more was sent" in str(stopped.value)
-    asked = len(Peer.asked)
-    assert 10 <= asked < 15 and len(list(cache.glob("*.json"))) == asked
-    assert "by the first 10 answers, all 40 will cost about 0.01" in capsys.readouterr().out
-    assert generate_summaries(steps, path, settings=chat(peer, max_tokens=5), cache=cache) == {}
-    assert len(Peer.asked) == 40, "nothing is paid twice"
 
 
 def test_another_refusal_is_a_reason(peer: str, tmp_path: Path) -> None:

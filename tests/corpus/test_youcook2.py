@@ -77,8 +77,8 @@ def mirror(tmp_path: Path) -> Iterator[str]:
 def dataset(folder: Path, base: str = "http://127.0.0.1:9", **changes: object) -> YouCook2Dataset:
     videos = {
         "folder": str(folder / "videos"), "archive_url": f"{base}/raw_videos.tar.gz", "youtube": False, "max_height": 360,
-        "archive_sha256": "", "archive_max_gb": 0.01, "max_seconds": 60.0, "rate_seconds": 0.0, "retries": 1, "workers": 1,
-        "cookies": "",
+        "archive_sha256": "", "archive_max_gb": 0.01, "hub": None, "max_seconds": 60.0, "rate_seconds": 0.0, "retries": 1,
+        "workers": 1, "cookies": "",
     }  # fmt: skip
     values: dict[str, object] = {
         "name": "youcook2", "folder": str(folder), "annotations_url": f"{base}/annotations.tar.gz", "annotations_sha256": SHA256,
@@ -212,11 +212,11 @@ def test_subtitles_come_for_videos_that_are_there_already_and_lack_a_transcript(
         (into / "bbbbbbbbbbb.en.vtt").write_text("WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nnow mix it\n")
         return {"ccccccccccc": "no English subtitles"}
 
-    monkeypatch.setattr("pipeline.corpus.youcook2_videos.fetch_subtitles", fetch)
+    monkeypatch.setattr("pipeline.corpus.sources.fetch_subtitles", fetch)
     settings = dataset(folder, mirror)
     assert settings.videos is not None
     videos = settings.videos.model_dump() | {"folder": str(elsewhere), "archive_url": "", "youtube": True}
-    monkeypatch.setattr("pipeline.corpus.youcook2_videos.fetch_videos", lambda *_, **__: {})
+    monkeypatch.setattr("pipeline.corpus.sources.fetch_videos", lambda *_, **__: {})
     found = rows(dataset(folder, mirror, videos=videos, subtitles=True))
     assert sorted(asked) == ["bbbbbbbbbbb", "ccccccccccc"]
     texts = {video_id: found[video_id].transcript for video_id in ("-aaaaaaaaaa", "bbbbbbbbbbb", "ccccccccccc")}
@@ -241,7 +241,7 @@ def test_english_subtitles_are_fetched_for_a_video_that_has_another_language_alo
         (into / "-aaaaaaaaaa.en.vtt").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\nin English\n")
         return {"bbbbbbbbbbb": "no English subtitles"}
 
-    monkeypatch.setattr("pipeline.corpus.youcook2_videos.fetch_subtitles", fetch)
+    monkeypatch.setattr("pipeline.corpus.sources.fetch_subtitles", fetch)
     settings = dataset(folder, mirror)
     assert settings.videos is not None
     local = settings.videos.model_dump() | {"folder": str(videos), "archive_url": "", "youtube": True}

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,18 @@ from openai.types.chat import ChatCompletionUserMessageParam
 from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
 from pydantic import TypeAdapter
 
+from pipeline.base.chat_params import CHAT_ROWS
 from pipeline.base.files import write_json
 from pipeline.base.params import load_params
 from pipeline.base.scratch import file_sha256
 from pipeline.base.tracking_store import Tracker
 from pipeline.corpus.table import Video, write_corpus
 from pipeline.evaluation.chat import chat_row
+from pipeline.evaluation.chat_message import KINDS
 from pipeline.frames.store import SCHEMA
 from pipeline.scoring.predictions import read_predictions
 from pipeline.scoring.record import RowRecord, read_record
-from tests.corpus.test_hostile_endpoint import SECRET, Peer, completion, serve
+from tests.corpus.chat_peer import SECRET, Peer, completion, serve
 from tests.parameters import edit, write_parameters
 
 VIDEOS = {"a": "onion", "b": "leek", "c": "rice"}
@@ -147,7 +150,7 @@ def test_every_row_shows_what_its_name_says(start: Start) -> None:
     assert all(swapped[video] != f"text {shown}" and swapped[video] != "text" for video, shown in VIDEOS.items())
     assert records["vlm"].metrics["entity_f1"].mean == 100.0 and records["vlm_swapped"].metrics["entity_f1"].mean == 0.0
     assert {record.kind for record in records.values()} == {"chat"} and records["vlm_swapped"].control_of == "vlm"
-    assert records["vlm"].title == "toy, text and frames" and records["vlm"].frames == "own"
+    assert records["vlm"].title == "toy (text and frames)" and records["vlm"].frames == "own"
     asked = records["vlm"].asked
     assert asked is not None and (asked.frames, asked.frames_asked_for, asked.failed, asked.questions) == (6, 16, {}, 3)
     assert (asked.tokens_in, asked.tokens_out) == (300, 30) and "word" not in asked.endpoint and "127.0.0.1" in asked.endpoint
@@ -203,8 +206,10 @@ def test_a_video_without_frames_is_asked_about_by_its_text_or_not_at_all(start: 
         path.unlink()
     Path("data/frames").rmdir()
     write_store(Path("data/frames"), ["a", "b"])
-    run("vlm")
-    assert said("vlm")["c"] == "text"
+    record = run("vlm")
+    assert said("vlm")["c"] == "text" and record.asked is not None and record.asked.without_frames == 1
+    run("vlm_swapped")
+    assert said("vlm_swapped") == {"a": "text leek", "b": "text onion", "c": "text"}, "partners are videos with frames"
     asked = run("vlm_frames").asked
     assert said("vlm_frames")["c"] == "" and asked is not None and asked.failed == {"c, seed 0": "it has no frames"}
 
@@ -258,3 +263,36 @@ def test_a_dial_that_cannot_be_is_refused(start: Start, dial: list[str], message
     edit(Path("params.yaml"), Path("params.yaml"), lambda dials: dials.update(chat=dial))
     with pytest.raises(ValueError, match=message):
         load_params()
+
+
+def test_predictions_alone_are_enough_to_score_a_row_anew(
+    start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse_one(peer: Peer) -> None:
+        shown = {base64.b64decode(url).split()[1] for url in urls(peer.asked[-1]["messages"][0]["content"])}
+        peer.say(b'{"error": {"message": "no"}}', 500) if shown == {b"a"} else answer(peer)
+
+    Peer.act = refuse_one
+    start(max_failed_share=0.4)
+    before, written = run("vlm"), Path("predictions/vlm.jsonl").read_bytes()
+    shutil.rmtree("data/answers")
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert run("vlm") == before and Path("predictions/vlm.jsonl").read_bytes() == written
+    assert len(Peer.asked) == 3
+    assert "1 questions that failed before are not put again" in capsys.readouterr().out
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    Peer.act = answer
+    record = run("vlm")
+    assert record.asked is not None and record.asked.failed == {} and len(Peer.asked) == 4
+
+
+def test_what_an_answer_costs_is_counted_once_and_also_where_it_is_none(start: Start) -> None:
+    Peer.act = lambda peer: peer.say(completion("chop onion, and", "length"))
+    start(max_failed_share=1.0, price_in=1.0, price_out=1.0)
+    asked = run("llm_text").asked
+    assert len(Peer.asked) == 1, "three videos with one text are one question"
+    assert asked is not None and (asked.tokens_in, asked.tokens_out, len(asked.failed)) == (100, 10, 3)
+
+
+def test_every_row_that_can_be_named_is_known() -> None:
+    assert tuple(KINDS) == CHAT_ROWS

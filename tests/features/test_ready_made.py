@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -152,3 +153,50 @@ def test_features_outside_the_studys_inputs_are_refused(folder: Path) -> None:
     check_place("clip_vit_b32", Path("data/inputs/mine/features"), study="linked")
     with pytest.raises(ValueError, match=r"ready_features\.clip_vit_b32\.path: .* is not in data/inputs/mine, .* DVC"):
         check_place("clip_vit_b32", folder, study="mine")
+
+
+def bring_arrays(folder: Path, *video_ids: str, array: str = "features", spread: bool = False) -> dict[str, Any]:
+    """As VideoXum's features come: `<id>.npz` with more than one array."""
+    source = ReadyFeatures(path=str(folder), provenance="drawn for a test", array=array, spread=spread)
+    return copy_features("blip_b16", source, Path("out"), video_ids=video_ids, max_frames=FRAMES, width=WIDTH)
+
+
+def test_npz_files_give_the_same_as_npy(folder: Path) -> None:
+    values = padded(4).astype(np.float32)
+    np.savez(folder / "v_a.npz", features=values, text=np.ones((1, 3)))
+    np.savez_compressed(folder / "v_b.npz", features=np.asfortranarray(values[:2]))
+    found = bring_arrays(folder, "v_a", "v_b", "v_c")
+    assert (found["frames"], found["padding"], found["without"]) == (6, FRAMES - 4, ["v_c"])
+    stored, mask = open_features(Path("out")).gather(["v_b", "v_a"])
+    assert mask.sum(dim=1).tolist() == [2, 4]
+    np.testing.assert_array_equal(stored[0, :2].numpy(), values[:2].astype(np.float16).astype(np.float32))
+    with pytest.raises(ValueError, match=r"none of the 3 videos of the corpus\. For \.npz files set `array`"):
+        bring_arrays(folder, "v_a", "v_b", "v_c", array="")
+
+
+def test_npz_files_that_lie_lose_their_video(folder: Path) -> None:
+    np.savez(folder / "good.npz", features=padded(2))
+    np.savez(folder / "other.npz", vision=padded(2))
+    with ZipFile(folder / "huge.npz", "w", ZIP_DEFLATED) as archive, archive.open("features.npy", "w") as stream:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (1 << 40, WIDTH)}
+        np.lib.format.write_array_header_1_0(stream, header)  # type: ignore[arg-type]
+    with ZipFile(folder / "pickled.npz", "w") as archive, archive.open("features.npy", "w") as stream:
+        np.lib.format.write_array(stream, np.array([[{}]], dtype=object))
+    (folder / "cut.npz").write_bytes((folder / "good.npz").read_bytes()[:200])
+    found = bring_arrays(folder, "cut", "good", "huge", "other", "pickled")
+    assert found["frames"] == 2
+    assert sorted(found["lost"]) == ["cut", "huge", "other", "pickled"]
+    assert "says that it is float32 [1099511627776, 6]" in found["lost"]["huge"]
+    assert "features.npy" in found["lost"]["other"] and "object" in found["lost"]["pickled"]
+
+
+def test_of_too_many_rows_some_are_taken_evenly_if_the_study_says_so(folder: Path) -> None:
+    rows = np.concatenate([np.full((1, WIDTH), number + 1.0) for number in range(9)] + [np.zeros((2, WIDTH))])
+    np.savez(folder / "a.npz", features=rows)
+    with pytest.raises(ValueError, match=r"a\.npz: 9 frames, frames\.count is 5; with spread: true so many are taken"):
+        bring_arrays(folder, "a")
+    found = bring_arrays(folder, "a", spread=True)
+    assert (found["frames"], found["padding"]) == (FRAMES, 2)
+    table = pq.read_table("out")
+    assert table.column("frame_index").to_pylist() == [0, 2, 4, 6, 8]
+    assert [vector[0] for vector in table.column("embedding").to_pylist()] == [1, 3, 5, 7, 9]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pipeline.base.containers import CONTAINERS, VIDEO_SUFFIXES
-from pipeline.corpus.youcook2_videos import local_videos
+from pipeline.corpus.sources import local_videos
 from pipeline.frames.decoding import sample_video
 from pipeline.frames.opening import VideoError
 from tests.drawn_videos import draw_sound, draw_video, four_corners, moving_shapes

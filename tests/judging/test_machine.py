@@ -72,7 +72,7 @@ def test_nothing_is_paid_twice_and_no_file_has_the_key(address: str, sheet: Shee
     first = judge_by_chat(sheet, settings(address), cache=tmp_path)
     assert judge_by_chat(sheet, settings(address), cache=tmp_path) == first
     assert len(Peer.asked) == 10
-    kept = [path.read_text() for path in tmp_path.iterdir()]
+    kept = [path.read_text() for path in tmp_path.glob("*.json")]
     assert len(kept) == 10 and not any(SECRET in text for text in kept) and "***" in kept[0]
     judge_by_chat(sheet, settings(address, model="other"), cache=tmp_path)
     assert len(Peer.asked) == 20

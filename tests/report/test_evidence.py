@@ -70,7 +70,7 @@ def test_headline_names_the_leader_by_the_primary_metric(inputs: Path, tmp_path:
     assert leader is not None and leader.best == best
     page = " ".join((write(inputs, tmp_path / "reports") / "index.html").read_text().split())
     score = best.record.metrics["rouge1"].mean
-    assert f"{best.title} has the highest ROUGE-1 of the systems that see no truth: {score:.1f}." in page
+    assert f"{best.title} has the highest ROUGE-1 of the systems trained here that see no truth: {score:.1f}." in page
     assert f"{leader.second.title} comes next with" in page
 
 

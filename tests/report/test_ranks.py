@@ -78,7 +78,7 @@ def test_too_few_systems_have_no_tau() -> None:
     two = four(a=(2, 2, 2, 2), b=(1, 1, 1, 1))
     assert set(two.tau.values()) == {None}
     assert "Fewer than three systems have no order that could agree or not." in ranks_markdown(two)
-    assert "Kendall" not in ranks_markdown(two) and rank_table(two).iloc[-1].tolist() == ["tau with R-1", "+1.00"]
+    assert "Kendall" not in ranks_markdown(two) and rank_table(two).iloc[-1].tolist() == ["tau with R-1", "–"]
     assert ranks_markdown(four()) == "No system competes, so there is nothing to rank.\n"
     assert ranks_csv(four()).startswith("metric,")
 

@@ -169,5 +169,5 @@ def test_rows_with_other_test_videos_and_damaged_files_are_refused(complete: Pat
         load(complete)
     add_cell(complete, Cell("bart", "short", "long"), 0.4)
     change_metrics(complete, "transfer/bart_short_long", lambda record: record["metrics"].pop("rouge2"))
-    with pytest.raises(ValueError, match="lacks rouge2; run `make transfer`"):
+    with pytest.raises(ValueError, match=r"lacks rouge2; run `python -m stages.experiments rescore`"):
         load(complete)
