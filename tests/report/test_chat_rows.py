@@ -106,7 +106,7 @@ def test_rows_that_were_asked_in_other_ways_are_no_rows_of_one_table(inputs: Pat
 
 def test_the_first_screen_says_how_a_chat_model_compares(inputs: Path, tmp_path: Path) -> None:
     page = (write(inputs, tmp_path / "reports") / "index.html").read_text()
-    assert "A chat model, which was not trained here" in page and "toy (text and frames) minus toy (text alone)" in page
+    assert "A chat model, which was not trained here: org/toy" in page and "text and frames minus text alone" in page
     assert "of the systems trained here that see no truth" in page and "(of a chat model: of one)" in page
     scores = json.loads((tmp_path / "reports" / "scores.json").read_text())
     assert {"vlm", "llm_text", "clipsum"} <= set(scores)
