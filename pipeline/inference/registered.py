@@ -18,9 +18,9 @@ from pipeline.training.table_row import checkpoint_digest
 _CODE = Path(__file__).parents[1]
 # What summarising imports beside the standard library.
 REQUIRED = (
-    "av", "filelock", "huggingface-hub", "jinja2", "mlflow", "nltk", "numpy", "open_clip_torch", "pandas", "peft", "pillow", "psutil",
-    "pyarrow", "pydantic", "requests", "rouge-score", "ruamel.yaml", "sacrebleu", "safetensors", "scipy", "timm",
-    "tokenizers", "torch", "torchvision", "tqdm", "transformers",
+    "av", "filelock", "huggingface-hub", "jinja2", "mlflow", "nltk", "numpy", "open_clip_torch", "pandas", "peft", "pillow",
+    "psutil", "pyarrow", "pydantic", "requests", "rouge-score", "ruamel.yaml", "sacrebleu", "safetensors", "scipy",
+    "timm", "tokenizers", "torch", "torchvision", "tqdm", "transformers",
 )  # fmt: skip
 
 

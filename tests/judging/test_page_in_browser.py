@@ -36,7 +36,7 @@ def page(sheet: Sheet, tmp_path: Path) -> Iterator[Any]:
     troubles: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        opened = browser.new_page(viewport={"width": 1000, "height": 900})
+        opened = browser.new_context(viewport={"width": 1000, "height": 900}).new_page()
         opened.on("request", lambda request: troubles.append(request.url) if request.url.startswith(("http", "ws")) else None)
         opened.on("pageerror", lambda error: troubles.append(str(error)))
         opened.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
