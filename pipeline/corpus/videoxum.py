@@ -3,8 +3,8 @@
 Of "VideoXum: Cross-modal Visual and Textural Summarization of Videos" (IEEE Transactions on Multimedia). In `dataset.folder`:
 
     train_videoxum.json, val_videoxum.json, test_videoxum.json   fetched where they are not there
-    transcripts/ or transcripts.tar   optional: `<YouTube id>.txt`, or `.vtt` or `.srt`
-    videos/                           `v_<YouTube id>.<any extension>`, as ActivityNet names them, or without the `v_`
+    transcripts/ or transcripts.tar   optional: `<YouTube id>.txt`, or `.vtt` or `.srt`, or with `v_` before the id
+    videos/                           `v_<YouTube id>.<any extension>`, as ActivityNet names them, or without `v_`; so in archives
 
 A file is a list of `{"video_id": "v_<YouTube id>", "duration", "sampled_frames", "timestamps", "tsum", "vsum", "vsum_onehot"}`.
 There is **one** text a video, in sentences: `tsum` has one for each [start, end] of `timestamps`, and the authors' own loader
