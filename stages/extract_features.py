@@ -5,8 +5,8 @@ python -m stages.extract_features --encoder clip_vit_b32
 
 from pipeline.base.encoder_names import ORACLE
 from pipeline.base.params import Params, load_params
-from pipeline.base.paths import FEATURES, FRAMES, WEIGHTS
-from pipeline.corpus.coverage import check_losses
+from pipeline.base.paths import DOWNLOADED, FEATURES, FRAMES, WEIGHTS
+from pipeline.corpus.coverage import check_losses, require_videos
 from pipeline.frames.store import is_kept
 from stages import item_of_stage, run
 
@@ -15,6 +15,8 @@ def main() -> None:
     name = item_of_stage(__doc__, "encoder", meaning="a folder of weights/")
     params = load_params()
     study, out, weights = params.current, FEATURES / name, WEIGHTS / name
+    if name not in study.ready_features:
+        require_videos(DOWNLOADED, what=f"extract_features@{name}", instead=f"ready_features.{name}")
     if name == ORACLE:
         from pipeline.features.oracle import write_oracle_features
 
@@ -28,15 +30,11 @@ def main() -> None:
             name, study.ready_features[name], out, study=params.study, weights=weights, count=study.frames.count
         )
         print(f"{name}: {found['frames']} frames, {found['dim']} values each; {found['padding']} rows of padding")
-        if without := found["without"]:
-            print(f"{name}: no features of {len(without)} videos, such as {', '.join(without[:3])}")
-        for reason in found["lost"].values():
-            print(f"warning: {reason}")
-        failed, asked, what, named = len(found["lost"]), found["asked"], f"ready_features.{name}", "named above"
+        failed, asked, what = found["failed"], found["asked"], f"ready_features.{name}"
     else:
         failed, asked = embed(name, params)
-        what, named = f"extract_features@{name}", f"in {out}/_lost.json"
-    remedy = f"Mend the files {named}, or raise frames.max_failed_share of study {params.study}."
+        what = f"extract_features@{name}"
+    remedy = f"Mend the files in {out}/_lost.json, or raise frames.max_failed_share of study {params.study}."
     check_losses(failed=failed, asked=asked, limit=study.frames.max_failed_share, what=what, remedy=remedy)
 
 

@@ -30,13 +30,15 @@ def study_needs(study: Study, pipeline: Mapping[str, Any], *, more: Sequence[str
     encoders = {*(row["encoder"] for row in seen), *more}
     rows = len(seen) + len(more) + len(stages["train_text"]["foreach"])
     videos = _number_of_videos(study)
-    watched = videos * frames.count if getattr(dataset, "videos", True) else 0
+    most = videos * frames.count
+    watched = most if getattr(dataset, "videos", True) else 0
+    ready = len(encoders & study.ready_features.keys())  # these come without videos, too
     model, side = _MODEL_BYTES[study.scale], _PIXEL_SIDE[study.scale]
     finetuned = frames.keep and any(row["trains"] == "finetune" for row in seen)
     return {
         "videos": (videos if watched else 0) * _VIDEO_BYTES[dataset.name],
         "frames": frames.keep * 2 * watched * frames.short_side**2 * 16 / 9 * _JPEG_BYTES,
-        "features": 2 * watched * len(encoders) * _FEATURE_BYTES,
+        "features": 2 * (watched * (len(encoders) - ready) + most * ready) * _FEATURE_BYTES,
         "pixels for fine-tuning": finetuned * watched * 3 * side**2,
         "pretrained weights": 2 * (len(encoders) + 2) * model,
         "trained seeds": rows * len(study.seeds) * model,
@@ -54,7 +56,10 @@ def require_disk(params: Params, pipeline: Mapping[str, Any], *, folder: Path) -
     parts = ", ".join(f"{what} {_size(size)}" for what, size in needs.items() if size >= total / 100)
     told = f"study {params.study} needs about {_size(total)} of disk ({parts}); {_size(free)} are free, {_size(held)} used so far"
     if total > free + held:
-        raise OSError(f"{told}. Free some, or ask for less: fewer `seeds`, fewer rows in dvc.yaml, a smaller frames.short_side")
+        raise OSError(
+            f"{told}. Free some, or ask for less: fewer `seeds`, fewer rows in dvc.yaml, a smaller frames.short_side. All of its "
+            "rows are counted, whichever are asked for: for text rows alone set dataset.videos: null and ready_features: {}"
+        )
     return told
 
 

@@ -150,10 +150,11 @@ class Study(Block):
     def _check(self) -> "Study":
         for name in self.ready_features:
             check_encoder_name(name, where=f"ready_features.{name}")
-        if self.dataset.name in ("wikihow", "videoxum") and self.text.source != "transcript":
+        steps = self.dataset.name in ("wikihow", "videoxum") or getattr(self.dataset, "summaries", "") == "steps"
+        if steps and self.text.source != "transcript":
             raise ValueError(
-                f"text.source: {self.text.source!r} would show what is to be written: the references of {self.dataset.name} are "
-                "its steps; take transcript"
+                f"text.source: {self.text.source!r} would show what is to be written: the references of this {self.dataset.name} "
+                "are its steps; take transcript"
             )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds {self.seeds} repeat a value")

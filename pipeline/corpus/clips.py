@@ -17,7 +17,8 @@ Segments = list[tuple[float, float]]  # start and end of each clip, in seconds
 def join_clips(clips: Sequence[Path], out: Path) -> Segments:
     """Write film and sound of `clips`, one after another, to `out`; returns where each lies in it.
 
-    Sound is left out unless every clip has it. Raises `ValueError` if a clip cannot be read or does not fit the first.
+    Sound is left out unless every clip has it. Raises `ValueError` if a clip cannot be read, hides frames, or does not fit the
+    first.
     """
     try:
         with ExitStack() as opened, replacing(out) as temporary:
@@ -53,6 +54,9 @@ class _After:
         film = [packet for packet in packets if packet.stream.type == "video"]
         if not film:
             raise ValueError("one of its clips is empty")
+        # Its file says so in a list that packets do not carry along: joined, they would be shown, and every later place be wrong.
+        if hidden := sum(packet.is_discard or packet.pts < 0 for packet in film):
+            raise ValueError(f"one of its clips hides {hidden} of its {len(film)} frames, as `ffmpeg -ss ... -c copy` cuts them")
         start = min(packet.pts * packet.time_base for packet in packets)
         begin = self._shown
         for kind in streams:

@@ -70,6 +70,15 @@ def missing_for_training(path: Path, *, source: str) -> str:
     return "; ".join(lacking)
 
 
+def require_videos(path: Path, *, what: str, instead: str) -> None:
+    """Raise `ValueError` where no row of the table at `path` has a video; `instead` is a key of the study."""
+    if not any(pc.any(_has_any(batch.column("video_path"))).as_py() for batch in read_batches(path, ("video_path",))):
+        raise ValueError(
+            f"{what}: the study has no videos (dataset.videos: null), and no {instead} in their place, so the rows that need it "
+            "cannot run. Name targets that can, or delete the others' entries in dvc.yaml: docs/youcook2.md says which"
+        )
+
+
 def check_losses(*, failed: int, asked: int, limit: float, what: str, remedy: str) -> None:
     """Raise `RuntimeError` when more than the share `limit` of `asked` items failed."""
     if asked and failed / asked > limit:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from tqdm import tqdm
 
@@ -60,7 +60,8 @@ def fetch_file(
     `rate_seconds`, 429 and 5xx are retried with growing pauses (`Retry-After` is honoured); other refusals are not. The bytes
     are kept as they come, never decompressed. Raises `FetchError` naming the url; a file with another sha256, or above
     `max_bytes`, is removed. A file that is already there is not fetched again; with another sha256 than the one given, it is
-    a `FetchError` that names it, and it stays.
+    a `FetchError` that names it, and it stays. So is one without a sha256 to check, if it was fetched from another address, such
+    as another commit's. Of an address the path alone counts: the rest may be a signature, or name a mirror.
     """
     if not url.startswith(("http://", "https://")):
         raise FetchError(f"{url!r}: not an http or https address")
@@ -68,6 +69,9 @@ def fetch_file(
         found = file_sha256(path)
         if sha256 and found != sha256:
             raise FetchError(f"{path}: sha256 is {found}, expected {sha256}; delete it to fetch it again")
+        kept = read_kept(_origin(path), {"path": str, "sha256": str})
+        if not sha256 and kept is not None and kept["sha256"] == found and kept["path"] != urlsplit(url).path:
+            raise FetchError(f"{path} was fetched from {kept['path']}, not from {url}; delete it to fetch it again")
         return found
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
@@ -85,6 +89,8 @@ def fetch_file(
     if sha256 and found != sha256:
         part.unlink()
         raise FetchError(f"{url}: sha256 is {found}, expected {sha256}; the file was removed")
+    if not sha256:  # first the note: a file without one is taken for the user's own
+        write_json(_origin(path), {"path": urlsplit(url).path, "sha256": found})
     os.replace(part, path)
     _note(part).unlink(missing_ok=True)
     return found
@@ -115,7 +121,7 @@ def hub_address(repository: str, file: str, *, revision: str) -> str:
     """Where a file of a dataset repository of the hub lies; `HF_ENDPOINT` names another hub."""
     from huggingface_hub import hf_hub_url
 
-    endpoint = os.environ.get("HF_ENDPOINT") or _HUB
+    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or _HUB
     return hf_hub_url(repository, file, repo_type="dataset", revision=revision, endpoint=endpoint)
 
 
@@ -270,6 +276,11 @@ def _reason(error: Exception) -> str:
     if isinstance(error, requests.Timeout | TimeoutError):
         return "no answer in time"
     return f"{type(error).__name__}: {str(error)[:120]}"
+
+
+def _origin(path: Path) -> Path:
+    """Beside a file that was fetched without a sha256 to check: where it came from."""
+    return path.with_name(f".{path.name}.from.json")
 
 
 def _note(part: Path) -> Path:

@@ -37,25 +37,31 @@ class _Archive:
 
 
 def find_videos(
-    video_ids: Sequence[str], sources: Videos, *, steps: Mapping[str, int] | None = None
+    video_ids: Sequence[str],
+    sources: Videos,
+    *,
+    steps: Mapping[str, int] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """The file of every video that was found, and a reason for every other one.
 
     `steps` says how many annotated steps a video has, where clips of them may stand for it: `sources.hub` with clips: join.
+    `names` are other names by which files go, in the folder and in archives, each with the id that it stands for.
     """
     folder = Path(sources.folder)
-    found = local_videos(folder, video_ids)
+    called = {**(names or {}), **{video_id: video_id for video_id in video_ids}}
+    found = _find_local(folder, called)
     reasons: dict[str, str] = {}
     if sources.archive_url and len(found) < len(video_ids):
-        _from_archive(sources, folder, wanted=set(video_ids) - found.keys())
-        found = local_videos(folder, video_ids)
+        _from_archive(sources, folder, wanted=_names_of(called, found=found))
+        found = _find_local(folder, called)
     if sources.hub is not None and len(found) < len(video_ids):
-        reasons |= _from_hub(sources, folder, wanted=set(video_ids) - found.keys(), steps=steps or {})
-        found = local_videos(folder, video_ids)
+        reasons |= _from_hub(sources, folder, wanted=_names_of(called, found=found), steps=steps or {})
+        found = _find_local(folder, called)
     missing = [video_id for video_id in video_ids if video_id not in found]
     if sources.youtube and missing:
         reasons |= fetch_videos(missing, folder, settings=_youtube(sources))
-        found = local_videos(folder, video_ids)
+        found = _find_local(folder, called)
     where = (
         "YouTube" if sources.youtube else "the hub's archive" if sources.hub is not None else
         "the archive" if sources.archive_url else "dataset.videos.folder"
@@ -64,17 +70,19 @@ def find_videos(
     return found, lost
 
 
-def find_transcripts(settings: SpokenDataset, asked: Sequence[str], *, known: Collection[str]) -> Transcripts:
+def find_transcripts(
+    settings: SpokenDataset, asked: Sequence[str], *, known: Collection[str], names: Mapping[str, str] | None = None
+) -> Transcripts:
     """The transcripts in the dataset's folder and beside its videos.
 
     With `settings.subtitles`, those of the videos `asked` for are fetched. Prints which files fit no id that is `known`, and what
-    is to be said of the others.
+    is to be said of the others. `names` are other names by which files go, each with the id that it stands for.
     """
-    transcripts = _read_all(settings)
+    transcripts = _read_all(settings, names)
     if settings.subtitles and settings.videos is not None:
         english = transcripts.texts.keys() - transcripts.foreign
         _find_subtitles([video_id for video_id in asked if video_id not in english], settings.videos)
-        transcripts = _read_all(settings)
+        transcripts = _read_all(settings, names)
     if unknown := sorted({*transcripts.texts, *transcripts.problems} - {*known}):
         print(f"transcripts: {len(unknown)} files fit no video of the annotations, such as {', '.join(unknown[:3])}")
     for video_id, remark in (*transcripts.problems.items(), *transcripts.notes.items()):
@@ -100,13 +108,26 @@ def local_videos(folder: Path, video_ids: Iterable[str]) -> dict[str, Path]:
     return found
 
 
-def _read_all(settings: SpokenDataset) -> Transcripts:
+def _find_local(folder: Path, called: Mapping[str, str]) -> dict[str, Path]:
+    """As `local_videos`, for the names in `called`, by the ids that they stand for."""
+    found: dict[str, Path] = {}
+    for name, path in local_videos(folder, called).items():
+        found.setdefault(called[name], path)
+    return found
+
+
+def _names_of(called: Mapping[str, str], *, found: Collection[str]) -> set[str]:
+    """Every name of the videos that are not yet found."""
+    return {name for name, video_id in called.items() if video_id not in found}
+
+
+def _read_all(settings: SpokenDataset, names: Mapping[str, str] | None) -> Transcripts:
     folder = Path(settings.folder)
     every = Transcripts()
     beside_videos = [Path(settings.videos.folder)] if settings.videos is not None else []
     for source in (*beside_videos, folder / "transcripts.tar", folder / "transcripts"):  # the last one wins
         if source.exists():
-            every = read_transcripts(source, settings.transcripts).over(every)
+            every = read_transcripts(source, settings.transcripts, names=names).over(every)
     return every
 
 
@@ -148,10 +169,10 @@ def _from_hub(sources: Videos, folder: Path, *, wanted: set[str], steps: Mapping
 
 def _known(archive: _Archive, folder: Path, wanted: set[str]) -> dict[str, str] | None:
     """If the archive is known to have nothing that is wanted, the reasons why, as far as there are; else None."""
-    mark = read_kept(folder / archive.mark, {"archive": str, "lacking": list, "reasons": dict})
+    mark = read_kept(folder / archive.mark, {"archive": str, "lacking": list})
     if mark is None or mark["archive"] != archive.known_as or not wanted <= set(map(str, mark["lacking"])):
         return None
-    return {str(key): str(reason) for key, reason in mark["reasons"].items() if key in wanted}
+    return {str(key): str(reason) for key, reason in dict(mark.get("reasons", {})).items() if key in wanted}
 
 
 def _remember(archive: _Archive, folder: Path, wanted: set[str], reasons: Mapping[str, str]) -> None:

@@ -1,7 +1,7 @@
 """Transcripts: plain text files or subtitles, one file per video and language, in a folder or an archive."""
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -52,12 +52,14 @@ class _UnreadableError(ValueError):
     """Why one file gives no text, in words that go after its name."""
 
 
-def read_transcripts(source: Path, kinds: Collection[str] = (FILES, CAPTIONS)) -> Transcripts:
+def read_transcripts(
+    source: Path, kinds: Collection[str] = (FILES, CAPTIONS), *, names: Mapping[str, str] | None = None
+) -> Transcripts:
     """Read `<id>.txt` (one sentence per line) and `<id>.vtt` or `.srt`, or `<id>.<language>.vtt` or `.srt`, of any case.
 
     Text wins over subtitles, and of several subtitles English ones: those with a country before plain `en`, which may be
     automatic, and that before what is named as automatic. Another language is read when there is nothing else. Of `kinds` it
-    may be texts alone (`files`), or `subtitles`.
+    may be texts alone (`files`), or `subtitles`. A file may be called by one of `names` in place of the id that this one has.
 
     `source` is a folder, or a tar or zip archive. Raises `ValueError` naming it if it is missing, `FetchError` if it is
     damaged, encrypted, or unpacks to more than any transcripts have.
@@ -69,7 +71,8 @@ def read_transcripts(source: Path, kinds: Collection[str] = (FILES, CAPTIONS)) -
         raise ValueError(f"{source} is missing; give a folder or an archive of <video_id>.txt or <video_id>.en.vtt")
     with naming_damage(source):
         for name, read in _files(source):
-            video_id, rank = _meaning(PurePosixPath(name))
+            called, rank = _meaning(PurePosixPath(name))
+            video_id = (names or {}).get(called, called)
             if (CAPTIONS if rank else FILES) not in kinds:
                 continue
             try:

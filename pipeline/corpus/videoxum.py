@@ -3,8 +3,8 @@
 Of "VideoXum: Cross-modal Visual and Textural Summarization of Videos" (IEEE Transactions on Multimedia). In `dataset.folder`:
 
     train_videoxum.json, val_videoxum.json, test_videoxum.json   fetched where they are not there
-    transcripts/ or transcripts.tar   optional: `<YouTube id>.txt`, or `.vtt` or `.srt`
-    videos/                           `v_<YouTube id>.<any extension>`, as ActivityNet names them, or without the `v_`
+    transcripts/ or transcripts.tar   optional: `<YouTube id>.txt`, or `.vtt` or `.srt`, or with `v_` before the id
+    videos/                           `v_<YouTube id>.<any extension>`, as ActivityNet names them, or without `v_`; so in archives
 
 A file is a list of `{"video_id": "v_<YouTube id>", "duration", "sampled_frames", "timestamps", "tsum", "vsum", "vsum_onehot"}`.
 There is **one** text a video, in sentences: `tsum` has one for each [start, end] of `timestamps`, and the authors' own loader
@@ -12,7 +12,8 @@ joins them to the reference. So does this one. The "ten summaries" are `vsum`: w
 are not read.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,13 @@ from pipeline.corpus.doubles import once_each
 from pipeline.corpus.downloads import FetchError, fetch_pinned, hub_address
 from pipeline.corpus.entities import add_entities
 from pipeline.corpus.fields import field, printable, seconds, segment, sentence
-from pipeline.corpus.sources import find_transcripts, find_videos, local_videos, spoken
+from pipeline.corpus.sources import find_transcripts, find_videos, spoken
 from pipeline.corpus.table import Video, check_video_id, join_steps, shown
 
 FILES = {"train": "train_videoxum.json", "validation": "val_videoxum.json", "test": "test_videoxum.json"}
 _MOST_BYTES = 1 << 28  # of a file: some seven times the largest
 _PREFIX = "v_"  # of ActivityNet; what follows is the id of YouTube
+_NAME = re.compile(r"(?:v_)?([A-Za-z0-9_-]{11})", re.ASCII)
 
 
 def read_videos(settings: VideoXumDataset, *, workers: int = 1) -> list[Video]:
@@ -37,18 +39,17 @@ def read_videos(settings: VideoXumDataset, *, workers: int = 1) -> list[Video]:
     Raises `ValueError` for a file that is no list of videos, `RuntimeError` when nothing supplies it.
     """
     rows = once_each(entry for split in FILES for entry in read_split(get_file(settings, FILES[split]), split))
-    asked = [row.video_id for row in rows if row.status == "ok"]
-    videos, lost = _find_videos(asked, settings) if settings.videos else ({}, {})
-    plain = {video_id.removeprefix(_PREFIX): video_id for video_id in asked}
-    transcripts = find_transcripts(settings, list(plain), known={*plain, *asked})
+    names = {row.video_id: row.video_id.removeprefix(_PREFIX) for row in rows if row.status == "ok"}
+    asked = list(dict.fromkeys(names.values()))
+    videos, lost = find_videos(asked, settings.videos, names=names) if settings.videos else ({}, {})
+    transcripts = find_transcripts(settings, asked, known=asked, names=names)
     found = []
     for row in rows:
         if row.status == "ok":
-            bare = row.video_id.removeprefix(_PREFIX)
-            key = bare if bare in transcripts.texts else row.video_id
-            text, origin = spoken(key, transcripts, written_by=settings.transcripts_by)
-            reason = lost.get(row.video_id, "")
-            path = videos[row.video_id].as_posix() if row.video_id in videos else ""
+            bare = names[row.video_id]
+            text, origin = spoken(bare, transcripts, written_by=settings.transcripts_by)
+            reason = lost.get(bare, "")
+            path = videos[bare].as_posix() if bare in videos else ""
             row = _changed(row, path=path, text=text, origin=origin, reason=reason)
         found.append(row)
     return add_entities(found, settings.entities)
@@ -82,7 +83,7 @@ def read_split(path: Path, split: str) -> Iterator[tuple[Video, str]]:
             yield _read_entry(entry, split, where=where), where
         except ValueError as error:
             given = entry.get("video_id") if isinstance(entry, dict) else None
-            video_id = printable(given[:200]) if isinstance(given, str) and given.strip() else where
+            video_id = _with_prefix(printable(given[:200])) if isinstance(given, str) and given.strip() else where
             yield Video(video_id, split, "", status="failed", reason=printable(str(error))), where
 
 
@@ -100,7 +101,7 @@ def _read_entry(entry: Any, split: str, *, where: str) -> Video:
         raise ValueError(f"{where}.tsum: no sentence: {shown(sentences)}")
     steps = tuple(steps[place] for place in worded)
     return Video(
-        video_id=video_id,
+        video_id=_with_prefix(video_id),
         split=split,
         video_path="",
         duration_seconds=seconds(field(entry, "duration", object, where=where), where=f"{where}.duration"),
@@ -110,14 +111,10 @@ def _read_entry(entry: Any, split: str, *, where: str) -> Video:
     )
 
 
-def _find_videos(asked: Sequence[str], settings: VideoXumDataset) -> tuple[dict[str, Path], dict[str, str]]:
-    """Files called by either name, and a reason for each video without one."""
-    assert settings.videos is not None
-    named = local_videos(Path(settings.videos.folder), asked)
-    bare = {video_id.removeprefix(_PREFIX): video_id for video_id in asked if video_id not in named}
-    found, lost = find_videos(list(bare), settings.videos)
-    videos = named | {bare[key]: path for key, path in found.items()}
-    return videos, {bare[key]: reason for key, reason in lost.items()}
+def _with_prefix(video_id: str) -> str:
+    """The id as ActivityNet has it: with and without `v_` it is one video."""
+    name = _NAME.fullmatch(video_id)
+    return f"{_PREFIX}{name[1]}" if name else video_id
 
 
 def _changed(row: Video, *, path: str, text: str, origin: str, reason: str) -> Video:

@@ -22,6 +22,7 @@ from pipeline.corpus.annotations import Annotation, Malformed, read_annotations
 from pipeline.corpus.archives import extract_member
 from pipeline.corpus.downloads import FetchError, fetch_file
 from pipeline.corpus.entities import add_entities
+from pipeline.corpus.fields import printable
 from pipeline.corpus.hub_clips import joined_segments
 from pipeline.corpus.sources import find_transcripts, find_videos, spoken
 from pipeline.corpus.summaries import read_summaries
@@ -116,7 +117,12 @@ def _row(entry: Annotation | Malformed, sources: Sources, splits: str) -> Video:
         return Video(entry.video_id, split, "", status="failed", reason=entry.reason)
     path = sources.videos.get(entry.video_id) if sources.videos is not None else None
     missing = sources.videos is not None and path is None
-    joined = joined_segments(path) if path is not None else None
+    try:
+        joined = joined_segments(path) if path is not None else None
+        if joined and len(joined) != len(entry.steps):
+            raise ValueError(f"{path} is joined from {len(joined)} clips, the annotation has {len(entry.steps)} steps; delete it")
+    except ValueError as error:
+        return Video(entry.video_id, split, "", status="failed", reason=printable(str(error)))
     transcript, origin = spoken(entry.video_id, sources.transcripts, written_by=sources.written_by)
     return Video(
         video_id=entry.video_id,

@@ -8,6 +8,7 @@ Rows of zeros are padding and are left out, so that models mask them. The files 
 Shapes: N frames, D feature width.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -26,28 +27,33 @@ from pipeline.base.params import ReadyFeatures
 from pipeline.base.paths import DOWNLOADED, INPUTS
 from pipeline.base.resumable import run_shards, shard_digests, split_into_shards
 from pipeline.base.scratch import file_sha256, fingerprint, publish, scratch_folder
-from pipeline.corpus.table import read_corpus
+from pipeline.corpus.table import SPLITS, read_corpus
 from pipeline.encoders.encoder import read_spec
 from pipeline.features.schema import DIGESTS, NORMALISATION, feature_schema
 
+LOST = "_lost.json"  # beside the vectors: which videos have none, and why
 VIDEOS_PER_SHARD = 64
 _LARGEST_ARRAY = 1 << 30  # bytes of an array of one video
 _COLUMNS = ("video_id", "frame_index", "pts_seconds", "embedding")
 
 
 def import_features(name: str, source: ReadyFeatures, out: Path, *, study: str, weights: Path, count: int) -> dict[str, Any]:
-    """Write ready-made features of encoder `name` to `out`; returns totals, ids of videos `without` any, and what is `lost`.
+    """Write ready-made features of encoder `name` to `out`; prints how many videos of each split have some, returns totals.
 
-    `weights` is the encoder's folder, which says how wide its vectors are; `count` is the most frames a video may have. A damaged
-    file of one video loses it: `lost` gives the reason. A damaged Parquet file, which has many, is a `ValueError`. So is a file
-    that is whole and does not belong here: of another width, with more real rows (unless `source.spread`), or with a value that
-    is not a finite number. A folder that has none of the videos, or in which DVC would not notice a change, is refused in the
-    same way.
+    `weights` is the encoder's folder, which says how wide its vectors are; `count` is the most frames a video may have. A video
+    without a file, or with a damaged or empty one, is lost: `_lost.json` in `out` gives the reasons. A damaged Parquet file,
+    which has many, is a `ValueError`. So is a file that is whole and does not belong here: of another width, with more real rows
+    (unless `source.spread`), or with a value that is not a finite number. A folder that has none of the videos, or in which DVC
+    would not notice a change, is refused in the same way.
     """
     check_place(name, Path(source.path), study=study)
-    corpus = read_corpus(DOWNLOADED, ("video_id", "status"))
-    wanted = list(corpus.loc[corpus["status"] == "ok", "video_id"])
-    return copy_features(name, source, out, video_ids=wanted, max_frames=count, width=read_spec(weights).dim)
+    corpus = read_corpus(DOWNLOADED, ("video_id", "split", "status"))
+    split_of = dict(corpus.loc[corpus["status"] == "ok", ["video_id", "split"]].to_numpy().tolist())
+    found = copy_features(name, source, out, video_ids=list(split_of), max_frames=count, width=read_spec(weights).dim)
+    asked, lost = Counter(split_of.values()), Counter(split_of[row["video_id"]] for row in found["lost"])
+    for split in SPLITS:
+        print(f"{split}: features of {asked[split] - lost[split]} of {asked[split]} videos, {lost[split]} lost")
+    return found
 
 
 def check_place(name: str, path: Path, *, study: str) -> None:
@@ -91,19 +97,19 @@ def copy_features(
     shards = split_into_shards(have, size=VIDEOS_PER_SHARD)
     with scratch_folder(
         f"import_features.{name}",
-        fingerprint(footer, source.array, source.spread, digests, have, code_digest("pipeline.features.ready_made")),
+        fingerprint(
+            footer, source.array, source.spread, digests, have, list(video_ids), code_digest("pipeline.features.ready_made")
+        ),
     ) as scratch:
         counts = run_shards(work, shards, folder=scratch, workers=1, unit="video", title=f"import {name}")
         write_json(scratch / DIGESTS, shard_digests(shards, scratch))
-        publish(scratch, [*(shard.name for shard in shards), DIGESTS], out)
-    padding = sum(count["padding"] for count in counts)
-    frames, lost = (
-        sum(count["frames"] for count in counts),
-        {name: why for count in counts for name, why in count["lost"].items()},
-    )
-    without = [video_id for video_id in video_ids if video_id not in found]
-    totals = {"asked": len(have), "frames": frames, "dim": dim, "padding": padding}
-    return totals | {"without": without, "lost": lost}
+        reasons = {video_id: f"{folder} has no features of it" for video_id in video_ids if video_id not in found}
+        reasons |= {video_id: why for count in counts for video_id, why in count["lost"].items()}
+        lost = [{"video_id": video_id, "reason": reasons[video_id]} for video_id in video_ids if video_id in reasons]
+        told = {"asked": len(video_ids), "ok": len(video_ids) - len(lost), "failed": len(lost), "lost": lost}
+        write_json(scratch / LOST, told)
+        publish(scratch, [*(shard.name for shard in shards), DIGESTS, LOST], out)
+    return told | {"dim": dim} | {key: sum(count[key] for count in counts) for key in ("frames", "padding")}
 
 
 class DamagedFileError(ValueError):
@@ -167,7 +173,8 @@ def _load_member(path: Path, array: str) -> np.ndarray:
         read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
         shape, by_columns, dtype = read_header(stream)
         size = prod(shape) * dtype.itemsize
-        if dtype.hasobject or size > archive.getinfo(f"{array}.npy").file_size or size > _LARGEST_ARRAY:
+        most = min(archive.getinfo(f"{array}.npy").file_size, _LARGEST_ARRAY)
+        if dtype.hasobject or min(shape, default=0) < 0 or size > most:
             raise ValueError(f"says that it is {dtype} {list(shape)}")
         content = stream.read(size + 1)
     if len(content) != size:
@@ -225,6 +232,9 @@ def _write_shard(
                 continue
             real = np.flatnonzero(values.any(axis=1))
             padding += len(values) - len(real)
+            if not len(real):
+                lost[video_id] = f"{where}: {f'{len(values)} rows, of zeros alone' if len(values) else 'an array without rows'}"
+                continue
             if len(real) > max_frames and not source.spread:
                 raise ValueError(
                     f"{where}: {len(real)} frames, frames.count is {max_frames}; with spread: true so many are taken"

@@ -52,6 +52,16 @@ def test_annotations_that_are_there_are_counted_and_a_study_without_videos_needs
     assert not any(needs[what] for what in ("videos", "frames", "features", "pixels for fine-tuning"))
 
 
+def test_ready_made_features_take_disk_without_videos_too() -> None:
+    """80,000 videos, 256 vectors of 2,048 values of two bytes; twice. Other encoders have nothing to look at."""
+    stages = {"train_text": {"foreach": {}}, "train": {"foreach": {"ha": {"encoder": "resnet152", "trains": "model"}}}}
+    study = load_study("how2", ROOT)
+    for more in ((), ("clip_vit_b32",)):
+        needs = study_needs(study, {"stages": stages}, more=more)
+        assert needs["features"] == 2 * 80_000 * 256 * 2048 * 2
+        assert not any(needs[what] for what in ("videos", "frames", "pixels for fine-tuning"))
+
+
 def test_too_little_is_an_error_and_what_the_project_holds_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     params, pipeline = load_params(ROOT), read_yaml(ROOT / "dvc.yaml")
     needed = sum(study_needs(params.current, pipeline).values())
@@ -61,7 +71,7 @@ def test_too_little_is_an_error_and_what_the_project_holds_counts(tmp_path: Path
         return Usage(0, 0, int(free["bytes"]))
 
     monkeypatch.setattr(shutil, "disk_usage", usage)
-    with pytest.raises(OSError, match=r"study kitchen needs about \d+ MB of disk \(videos 78 MB.*Free some"):
+    with pytest.raises(OSError, match=r"study kitchen needs about \d+ MB of disk \(videos 78 MB.*Free some.*text rows alone"):
         require_disk(params, pipeline, folder=tmp_path)
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "weights").write_bytes(b"1" * 60_000_000)

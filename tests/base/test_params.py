@@ -245,7 +245,7 @@ def test_more_encoders_that_cannot_have_a_row_are_refused(
     assert "more_encoders" in str(error.value) and message in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["wikihow", "videoxum"])
+@pytest.mark.parametrize("name", ["wikihow", "videoxum", "youcook2_asr"])
 def test_a_reference_is_not_its_own_source(tmp_path: Path, name: str) -> None:
     def change(content: Any) -> None:
         content["text"]["source"] = "both"

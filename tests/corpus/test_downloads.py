@@ -88,7 +88,24 @@ def test_a_broken_body_is_resumed(server: str, tmp_path: Path, trouble: str) -> 
     assert path.read_bytes() == BODY
     first, second = Server.ranges
     assert first == "" and second.startswith("bytes=") and int(second[6:-1]) > 0
-    assert [left.name for left in tmp_path.iterdir()] == ["file"]
+    assert sorted(left.name for left in tmp_path.iterdir()) == [".file.from.json", "file"]
+
+
+def test_an_unpinned_file_of_another_address_is_not_taken_for_this_one(server: str, tmp_path: Path) -> None:
+    """As when a study's `revision` changes: the name of the file stays."""
+    path, sha256 = tmp_path / "file", hashlib.sha256(BODY).hexdigest()
+    fetch(f"{server}?signature=1", path)
+    fetch(f"{server}?signature=2", path)
+    other = server.replace("/file", "/another-commit/file")
+    with pytest.raises(FetchError, match=r"file was fetched from /file, not from http.*another-commit/file; delete it"):
+        fetch(other, path)
+    assert fetch(other, path, sha256=sha256) == sha256, "a digest says more than an address"
+    path.write_bytes(b"put there by hand")
+    fetch(other, path)
+    assert path.read_bytes() == b"put there by hand" and len(Server.ranges) == 1
+    path.unlink()
+    fetch(other, path)
+    assert path.read_bytes() == BODY
 
 
 def test_a_file_that_has_changed_is_fetched_from_its_beginning(server: str, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+import os
+import re
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,16 +12,16 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import av
 import pytest
 
 from pipeline.base.dataset_params import YouCook2Dataset
 from pipeline.corpus.clips import join_clips
 from pipeline.corpus.downloads import FetchError, hub_address
+from pipeline.corpus.hub_clips import join_all, joined_segments
 from pipeline.corpus.table import Video
 from pipeline.corpus.youcook2 import ANNOTATIONS, read_videos
 from tests.corpus.test_youcook2 import dataset, entry
-from tests.drawn_videos import draw_sound, draw_video, four_corners
+from tests.drawn_videos import draw_video
 
 COMMIT = "d164962a70c383a57726388c9851e1486e9a9db7"
 FILE = f"/datasets/lmms-eval/YouCook2/resolve/{COMMIT}/YouCookIIVideos.zip"
@@ -147,6 +149,83 @@ def test_killed_between_two_videos_it_joins_the_rest_when_it_runs_again(
     assert rows(settings)["bbbbbbbbb_1"].status == "ok"
 
 
+def test_killed_between_the_note_and_the_file_it_begins_that_video_again(
+    hub: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def killed(source: Path, target: Path) -> None:
+        if Path(target).name == "-aaaaaaaaaa.mp4":
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    settings, videos = from_hub(tmp_path / "data"), tmp_path / "data" / "videos"
+    with monkeypatch.context() as during, pytest.raises(KeyboardInterrupt):
+        during.setattr(os, "replace", killed)
+        rows(settings)
+    assert (videos / "-aaaaaaaaaa.clips.json").exists() and not (videos / "-aaaaaaaaaa.mp4").exists()
+    assert len(rows(settings)["-aaaaaaaaaa"].segments) == 2
+    assert sorted(path.name for path in videos.glob("*.mp4")) == ["-aaaaaaaaaa.mp4", "bbbbbbbbb_1.mp4", "ddddddddddd.mp4"]
+
+
+def archive_of(folder: Path, clips: dict[str, int]) -> Path:
+    """Clips by name, of so many frames, so that they can be told apart in what is joined from them."""
+    lengths = {frames: draw_video(folder / f"{frames}.mp4", frames=frames).read_bytes() for frames in set(clips.values())}
+    path = folder / "clips.zip"
+    path.write_bytes(zipped({name: lengths[frames] for name, frames in clips.items()}))
+    return path
+
+
+def frames_of_steps(path: Path) -> list[int]:
+    return [round((end - start) * 25) for start, end in joined_segments(path) or []]
+
+
+def test_clips_follow_each_other_by_number(tmp_path: Path) -> None:
+    lengths = [place + 3 for place in range(11)]
+    archive = archive_of(tmp_path, {f"val/x_{place}.mp4": frames for place, frames in enumerate(lengths)})
+    assert join_all(archive, tmp_path / "videos", steps={"x": 11}, max_bytes=1e9) == {}
+    assert frames_of_steps(tmp_path / "videos" / "x.mp4") == lengths
+
+
+def test_clips_that_another_run_has_left_are_not_used(tmp_path: Path) -> None:
+    archive = archive_of(tmp_path, {"val/x_0.mp4": 5, "val/x_1.mp4": 7})
+    left = tmp_path / "videos" / ".clips"
+    left.mkdir(parents=True)
+    draw_video(left / "x_0.mp4", frames=40)
+    assert join_all(archive, tmp_path / "videos", steps={"x": 2}, max_bytes=1e9) == {}
+    assert frames_of_steps(tmp_path / "videos" / "x.mp4") == [5, 7]
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("again", ["val/x_00.mp4", "test/x_0.mp4", "val/x_0.webm"])
+def test_two_clips_of_one_number_are_refused(tmp_path: Path, again: str) -> None:
+    archive = archive_of(tmp_path, {"val/x_0.mp4": 5, "val/x_1.mp4": 5, again: 7, "val/y_0.mp4": 5})
+    reasons = join_all(archive, tmp_path / "videos", steps={"x": 2, "y": 1}, max_bytes=1e9)
+    assert reasons == {"x": "clips.zip has several clips of it with the number 0"}
+    assert [path.name for path in (tmp_path / "videos").glob("*.mp4")] == ["y.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("segments", "reason"),
+    [
+        ("[[0, 1], [1, 2, 3]]", r"segments\[1\]: expected \[start, end\]"),
+        ("[[0, 1], 7]", r"segments\[1\]"),
+        ("[[0", "not valid JSON"),
+        ("[[0, 1]]", "joined from 1 clips, the annotation has 2 steps"),
+    ],
+)
+def test_a_damaged_note_loses_its_video_alone(tmp_path: Path, segments: str, reason: str) -> None:
+    settings = from_hub(tmp_path / "data", hub=None)
+    (tmp_path / "data" / "videos").mkdir()
+    video = draw_video(tmp_path / "data" / "videos" / "-aaaaaaaaaa.mp4", frames=50)
+    video.with_name("bbbbbbbbb_1.mp4").write_bytes(video.read_bytes())
+    note = f'{{"bytes": {video.stat().st_size}, "segments": {segments}}}'
+    video.with_name("-aaaaaaaaaa.clips.json").write_text(note)
+    found = rows(settings)
+    assert found["-aaaaaaaaaa"].status == "failed" and re.search(reason, found["-aaaaaaaaaa"].reason)
+    assert found["bbbbbbbbb_1"].status == "ok"
+
+
 def test_clips_may_be_left_and_youtube_is_asked_for_the_rest(
     hub: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -179,37 +258,6 @@ def test_another_archive_a_larger_one_and_none_are_errors(hub: bytes, tmp_path: 
 def test_another_hub_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_ENDPOINT", raising=False)
     assert hub_address("a/b", "c d.zip", revision=COMMIT) == f"https://huggingface.co/datasets/a/b/resolve/{COMMIT}/c%20d.zip"
-    monkeypatch.setenv("HF_ENDPOINT", "http://mirror.example")
-    assert hub_address("a/b", "c.zip", revision=COMMIT).startswith("http://mirror.example/datasets/a/b/resolve/")
-
-
-@pytest.mark.parametrize("sound", [False, True])
-def test_a_joined_file_shows_every_frame_of_its_clips_in_order(tmp_path: Path, sound: bool) -> None:
-    """With frames that are decoded in another order than they are shown."""
-    lengths = (30, 7, 50)
-    clips = [
-        draw_video(tmp_path / f"{place}.mp4", frames=frames, sound=sound, options={"bf": "3"})
-        for place, frames in enumerate(lengths)
-    ]
-    segments = join_clips(clips, tmp_path / "joined.mp4")
-    with av.open(str(tmp_path / "joined.mp4")) as joined:
-        times = [frame.time for frame in joined.decode(video=0)]
-        assert bool(joined.streams.audio) == sound
-    assert len(times) == sum(lengths) and times == sorted(times)
-    inside = [sum(start - 0.001 <= time < end for time in times) for start, end in segments]
-    assert inside == list(lengths)
-
-
-def test_clips_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
-    first = draw_video(tmp_path / "a.mp4", frames=12)
-    wider = draw_video(tmp_path / "b.mp4", frames=12, width=128, picture=four_corners)
-    sound = draw_sound(tmp_path / "c.mp4")
-    (tmp_path / "d.mp4").write_bytes(b"no video")
-    for other, message in (
-        (wider, "differ in the form of their video"),
-        (sound, "no film"),
-        (tmp_path / "d.mp4", "cannot be joined"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            join_clips([first, other], tmp_path / "joined.mp4")
-    assert not (tmp_path / "joined.mp4").exists()
+    for mirror in ("http://mirror.example", "http://mirror.example/"):
+        monkeypatch.setenv("HF_ENDPOINT", mirror)
+        assert hub_address("a/b", "c.zip", revision=COMMIT).startswith("http://mirror.example/datasets/a/b/resolve/")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -165,16 +166,79 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: str, message: str) -> 
         read_videos(dataset(tmp_path))
 
 
+def sources(folder: Path, **changes: Any) -> dict[str, Any]:
+    return {
+        "folder": str(folder / "videos"), "archive_url": "", "archive_sha256": "", "archive_max_gb": 0.01, "hub": None,
+        "youtube": False, "max_height": 360, "max_seconds": 60.0, "rate_seconds": 0.0, "retries": 1, "workers": 1, "cookies": "",
+    } | changes  # fmt: skip
+
+
 def test_videos_go_by_either_name(tmp_path: Path) -> None:
     (tmp_path / "videos").mkdir()
     draw_video(tmp_path / "videos" / "v_aaaaaaaaaaa.mp4", frames=12)
     draw_video(tmp_path / "videos" / "-bbbbbbbbbb.mp4", frames=12)
-    videos = {
-        "folder": str(tmp_path / "videos"), "archive_url": "", "archive_sha256": "", "archive_max_gb": 0.01, "hub": None,
-        "youtube": False, "max_height": 360, "max_seconds": 60.0, "rate_seconds": 0.0, "retries": 1, "workers": 1, "cookies": "",
-    }  # fmt: skip
-    found = rows(dataset(put(tmp_path, SPLITS), videos=videos))
+    found = rows(dataset(put(tmp_path, SPLITS), videos=sources(tmp_path)))
     assert {key: Path(video.video_path).name for key, video in found.items() if video.status == "ok"} == {
         "v_aaaaaaaaaaa": "v_aaaaaaaaaaa.mp4", "v_-bbbbbbbbbb": "-bbbbbbbbbb.mp4",
     }  # fmt: skip
     assert found["v_ccccccccccc"].reason == "not in dataset.videos.folder"
+
+
+def test_an_archive_has_videos_by_either_name(tmp_path: Path) -> None:
+    """ActivityNet's own have `v_<id>.mp4`. The archive lies there already, so nothing is fetched."""
+    put(tmp_path, SPLITS)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for name in ("v_aaaaaaaaaaa.mp4", "-bbbbbbbbbb.webm", "v_ccccccccccc.mp4", "v_zzzzzzzzzzz.mp4"):
+            archive.writestr(f"v1-2/{name}", name)
+    settings = dataset(tmp_path, videos=sources(tmp_path, archive_url="http://127.0.0.1:9/all.zip"))
+    found = rows(settings)
+    assert {key: Path(video.video_path).name for key, video in found.items() if video.status == "ok"} == {
+        "v_aaaaaaaaaaa": "v_aaaaaaaaaaa.mp4", "v_-bbbbbbbbbb": "-bbbbbbbbbb.webm", "v_ccccccccccc": "v_ccccccccccc.mp4",
+    }  # fmt: skip
+    assert found["v_ddddddddddd"].reason == "not in the archive"
+    (tmp_path / "all.zip").unlink()
+    assert rows(settings) == found, "what it lacks is known"
+
+
+def test_what_an_archive_lacks_is_known_from_an_older_note_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which had no reasons in it."""
+    put(tmp_path, {"train": [], "validation": [], "test": SPLITS["test"]})
+    (tmp_path / "videos").mkdir()
+    address = "http://127.0.0.1:9/all.zip"
+    note = {"archive": address, "lacking": ["ddddddddddd", "v_ddddddddddd"]}
+    (tmp_path / "videos" / ".archive.json").write_text(json.dumps(note))
+    found = rows(dataset(tmp_path, videos=sources(tmp_path, archive_url=address)))
+    assert found["v_ddddddddddd"].reason == "not in the archive"
+    assert "Is the disk all right" not in capsys.readouterr().out
+
+
+def test_a_transcript_by_either_name_is_there_and_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, SPLITS)
+    asked: list[str] = []
+
+    def fetch(video_ids: Any, into: Path, *, settings: object) -> dict[str, str]:
+        asked.extend(video_ids)
+        (into / "aaaaaaaaaaa.en.vtt").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\nfrom YouTube\n")
+        return dict.fromkeys(video_ids, "none")
+
+    monkeypatch.setattr("pipeline.corpus.sources.fetch_subtitles", fetch)
+    for folder in ("transcripts", "videos"):
+        (tmp_path / folder).mkdir()
+    for name in ("v_aaaaaaaaaaa", "v_-bbbbbbbbbb", "v_ccccccccccc", "v_ddddddddddd"):
+        (tmp_path / "videos" / f"{name}.mp4").write_bytes(b"film")
+    (tmp_path / "transcripts" / "v_aaaaaaaaaaa.txt").write_text("my own")
+    (tmp_path / "videos" / "v_-bbbbbbbbbb.en.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nrow row\n")
+    found = rows(dataset(tmp_path, videos=sources(tmp_path, youtube=True), subtitles=True))
+    assert asked == ["ccccccccccc", "ddddddddddd"]
+    texts = [(found[key].transcript, found[key].transcript_origin) for key in ("v_aaaaaaaaaaa", "v_-bbbbbbbbbb")]
+    assert texts == [("my own", "human"), ("row row", "subtitles")]
+
+
+def test_with_and_without_its_prefix_it_is_one_video(tmp_path: Path) -> None:
+    twice = {"train": [entry("ddddddddddd", "Sung."), entry("v_v_abcdefghi", "Rowed."), entry("v_abcdefghi", "Rowed again.")]}
+    twice["train"].append(entry("ccccccccccc", "x.", tsum=[]))
+    found = rows(dataset(put(tmp_path, SPLITS | twice)))
+    assert {key: (video.split, video.status) for key, video in found.items()} == {
+        "v_ddddddddddd": ("test", "ok"), "v_ddddddddddd.2": ("train", "failed"), "v_v_abcdefghi": ("train", "ok"),
+        "v_v_abcdefghi.2": ("train", "failed"), "v_ccccccccccc": ("validation", "ok"), "v_ccccccccccc.2": ("train", "failed"),
+    }  # fmt: skip

@@ -1,6 +1,8 @@
 """Ready-made features become a feature store."""
 
+import json
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -11,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.base.params import ReadyFeatures
+from pipeline.features import fused
 from pipeline.features.frame_inputs import open_features
-from pipeline.features.ready_made import check_place, copy_features
+from pipeline.features.ready_made import LOST, check_place, copy_features
 from pipeline.features.schema import read_footer
 
 WIDTH, FRAMES = 6, 5
@@ -37,12 +40,19 @@ def bring(folder: Path, *video_ids: str, width: int = WIDTH) -> dict[str, Any]:
     return copy_features("clip_vit_b32", source, Path("out"), video_ids=video_ids, max_frames=FRAMES, width=width)
 
 
+def lost_of(found: dict[str, Any]) -> dict[str, str]:
+    return {row["video_id"]: row["reason"] for row in found["lost"]}
+
+
 def test_rows_of_zeros_are_masked_and_lost_videos_are_named(folder: Path) -> None:
     arrays = {"-a": padded(5), "b": padded(3)}
     for video_id, values in arrays.items():
         np.save(folder / f"{video_id}.npy", values)
     found = bring(folder, "-a", "b", "gone")
-    assert (found["frames"], found["dim"], found["padding"], found["without"]) == (8, WIDTH, 2, ["gone"])
+    assert (found["frames"], found["dim"], found["padding"]) == (8, WIDTH, 2)
+    lost = [{"video_id": "gone", "reason": f"{folder} has no features of it"}]
+    assert json.loads(Path("out/_lost.json").read_text()) == {"asked": 3, "ok": 2, "failed": 1, "lost": lost}
+    assert Path("out", LOST).name == fused.LOST, "as where frames are not kept"
     store = open_features(Path("out"))
     values, mask = store.gather(["b", "gone", "-a"])
     assert mask.sum(dim=1).tolist() == [3, 0, 5]
@@ -93,14 +103,14 @@ def test_a_damaged_file_loses_its_video_alone(folder: Path, damaged: str) -> Non
     path = folder / f"{damaged}.npy"
     path.write_bytes(path.read_bytes()[:90])
     found = bring(folder, *"abc")
-    assert (found["asked"], found["frames"], found["without"]) == (3, 4, [])
-    ((lost, reason),) = found["lost"].items()
+    assert (found["asked"], found["ok"], found["frames"]) == (3, 2, 4)
+    ((lost, reason),) = lost_of(found).items()
     assert lost == damaged
     assert reason.startswith(f"{path}: not a readable .npy array (")
     assert set(pq.read_table("out").column("video_id").to_pylist()) == set("abc") - {damaged}
 
 
-@pytest.mark.parametrize("kind", ["pipe", "archive", "no header", "huge", "no dictionary"])
+@pytest.mark.parametrize("kind", ["pipe", "archive", "no header", "huge", "negative", "no dictionary"])
 def test_whatever_else_is_called_npy_loses_its_video_alone(folder: Path, kind: str) -> None:
     np.save(folder / "a.npy", padded(2))
     path = folder / "b.npy"
@@ -113,12 +123,13 @@ def test_whatever_else_is_called_npy_loses_its_video_alone(folder: Path, kind: s
         text = {
             "no header": "",
             "huge": f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({10**12}, 6)}}",
+            "negative": "{'descr': '<f8', 'fortran_order': False, 'shape': (-1, 6)}",
             "no dictionary": "((",
         }
         header = text[kind].encode()
         path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
     found = bring(folder, "a", "b")
-    assert list(found["lost"]) == ["b"] and f"{path}: not a readable .npy array (" in found["lost"]["b"]
+    assert list(lost_of(found)) == ["b"] and f"{path}: not a readable .npy array (" in lost_of(found)["b"]
 
 
 def test_a_damaged_parquet_file_is_named(folder: Path) -> None:
@@ -166,7 +177,7 @@ def test_npz_files_give_the_same_as_npy(folder: Path) -> None:
     np.savez(folder / "v_a.npz", features=values, text=np.ones((1, 3)))
     np.savez_compressed(folder / "v_b.npz", features=np.asfortranarray(values[:2]))
     found = bring_arrays(folder, "v_a", "v_b", "v_c")
-    assert (found["frames"], found["padding"], found["without"]) == (6, FRAMES - 4, ["v_c"])
+    assert (found["frames"], found["padding"], list(lost_of(found))) == (6, FRAMES - 4, ["v_c"])
     stored, mask = open_features(Path("out")).gather(["v_b", "v_a"])
     assert mask.sum(dim=1).tolist() == [2, 4]
     np.testing.assert_array_equal(stored[0, :2].numpy(), values[:2].astype(np.float16).astype(np.float32))
@@ -183,11 +194,35 @@ def test_npz_files_that_lie_lose_their_video(folder: Path) -> None:
     with ZipFile(folder / "pickled.npz", "w") as archive, archive.open("features.npy", "w") as stream:
         np.lib.format.write_array(stream, np.array([[{}]], dtype=object))
     (folder / "cut.npz").write_bytes((folder / "good.npz").read_bytes()[:200])
-    found = bring_arrays(folder, "cut", "good", "huge", "other", "pickled")
+    with ZipFile(folder / "negative.npz", "w", ZIP_DEFLATED) as archive, archive.open("features.npy", "w") as stream:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (-1, WIDTH)}
+        np.lib.format.write_array_header_1_0(stream, header)  # type: ignore[arg-type]
+        stream.write(bytes(1 << 26))
+    tracemalloc.start()
+    found = bring_arrays(folder, "cut", "good", "huge", "negative", "other", "pickled")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1 << 25, "a shape of -1 rows asks for all that the archive holds"
     assert found["frames"] == 2
-    assert sorted(found["lost"]) == ["cut", "huge", "other", "pickled"]
-    assert "says that it is float32 [1099511627776, 6]" in found["lost"]["huge"]
-    assert "features.npy" in found["lost"]["other"] and "object" in found["lost"]["pickled"]
+    lost = lost_of(found)
+    assert sorted(lost) == ["cut", "huge", "negative", "other", "pickled"]
+    assert "says that it is float32 [1099511627776, 6]" in lost["huge"] and "float32 [-1, 6]" in lost["negative"]
+    assert "features.npy" in lost["other"] and "object" in lost["pickled"]
+
+
+def test_a_file_without_vectors_loses_its_video(folder: Path) -> None:
+    for video_id, values in {"a": padded(3), "empty": np.zeros((0, WIDTH)), "zeros": padded(0)}.items():
+        np.save(folder / f"{video_id}.npy", values)
+    found = bring(folder, "a", "empty", "zeros")
+    assert (found["asked"], found["ok"], found["failed"], found["frames"]) == (3, 1, 2, 3)
+    reasons = {"empty": "empty.npy: an array without rows", "zeros": f"zeros.npy: {FRAMES} rows, of zeros alone"}
+    assert lost_of(found) == {video_id: f"{folder}/{reason}" for video_id, reason in reasons.items()}
+    assert lost_of(bring(folder, "a", "empty")).keys() == {"empty"}, "asked for others, it is written anew"
+    assert json.loads(Path("out/_lost.json").read_text())["asked"] == 2
+    (folder / "a.npy").rename(folder / "b.npy")
+    assert lost_of(bring(folder, "a", "b")) == {"a": f"{folder} has no features of it"}
+    (folder / "b.npy").rename(folder / "a.npy")
+    assert list(lost_of(bring(folder, "a", "b"))) == ["b"], "the same file under another name is another video's"
 
 
 def test_of_too_many_rows_some_are_taken_evenly_if_the_study_says_so(folder: Path) -> None:

@@ -65,6 +65,28 @@ def test_every_card_is_whole(case: Case, tmp_path: Path, monkeypatch: pytest.Mon
         assert "Calibrated: **no**" in text and "without these controls the scores give no verdict" in text.lower()
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "terms"),
+    [
+        ("youcook2", "YouCook2: annotated cooking videos", "for non-commercial research"),
+        ("wikihow", "the headlines of the steps of the wikiHow article", "The texts are wikiHow's"),
+        ("videoxum", "videos of everyday life from ActivityNet", "Apache-2.0 by the card of the hub's dataset jylins/videoxum"),
+        ("how2", "the description that its author gave each video", "CC BY-SA 4.0"),
+        ("my_videos", "A collection of videos of whoever trained it", ""),
+    ],
+)
+def test_a_card_says_whose_data_it_learned_from_and_on_what_terms(
+    name: str, data: str, terms: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = without_places(load_study(name, ROOT))  # as an export has it
+    write_card(Path("README.md"), chosen_of(study, name, BART), record_of(Case(name, BART, None), study), calibration=None)
+    text = Path("README.md").read_text()
+    told, licence = text.split("## Data\n")[1].split("## Licence\n")
+    assert data in told and terms in licence
+    assert ("whoever trained it" in told) == (name == "my_videos")
+
+
 @pytest.mark.parametrize("name", study_names(ROOT))
 def test_what_is_handed_on_of_a_study_reads_back_and_names_no_place(name: str) -> None:
     study = load_study(name, ROOT)

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.corpus.table import Video, write_corpus
@@ -68,3 +69,33 @@ def test_the_check_says_which_rows_will_stop(project: Path, capsys: pytest.Captu
     assert (
         "frames.keep: false: rows that train an encoder need frames, and will stop: clipsum_finetuned" in capsys.readouterr().out
     )
+
+
+def test_ready_made_features_are_counted_by_split_and_too_few_of_them_fail(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path("data/inputs/kitchen/given")
+    folder.mkdir(parents=True)
+    for name, rows in (("v0", 2), ("v2", 0), ("v3", 3)):
+        np.save(folder / f"{name}.npy", np.ones((rows, 96)))
+    ready = {"clip_vit_b32": {"path": str(folder), "provenance": "drawn for a test"}}
+    write_parameters(Path(), lambda study: (study["frames"].update(SETTINGS), study.update(ready_features=ready)))
+    run(monkeypatch, "clip_vit_b32")
+    told = capsys.readouterr().out
+    for line in ("train: features of 1 of 2 videos, 1 lost", "validation: features of 0 of 1", "test: features of 1 of 1"):
+        assert line in told
+    write_parameters(
+        Path(), lambda study: (study["frames"].update(SETTINGS, max_failed_share=0.4), study.update(ready_features=ready))
+    )
+    with pytest.raises(RuntimeError, match=r"ready_features\.clip_vit_b32: 2 of 4 failed .*clip_vit_b32/_lost\.json"):
+        run(monkeypatch, "clip_vit_b32")
+    lost = json.loads(Path("data/features/clip_vit_b32/_lost.json").read_text())["lost"]
+    assert [row["video_id"] for row in lost] == ["v1", "v2"]
+
+
+@pytest.mark.parametrize("name", ["clip_vit_b32", "oracle"])
+def test_without_videos_it_says_what_can_be_done(project: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    videos = [Video(video_id=f"v{number}", split="train", video_path="", summary="s", steps=("fry",)) for number in range(2)]
+    write_corpus(videos, Path("data/corpus/downloaded.parquet"))
+    with pytest.raises(ValueError, match=rf"extract_features@{name}: the study has no videos .*no ready_features\.{name}"):
+        run(monkeypatch, name)
