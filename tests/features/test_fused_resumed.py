@@ -94,12 +94,13 @@ def test_killed_and_run_again_it_goes_on_after_the_last_shard_and_says_where_it_
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    at_work = bool(list(passes.glob("*/.*.current")))  # as a rule; the kill may have come between two videos
     assert not Path("fused").exists()
     for name in NAMES:
         project.fused(name)
     assert 0 < len(decoded) <= 24 and Path("v00.mp4") not in decoded
     told = capsys.readouterr().out
-    assert "the last run ended while it decoded one of these videos: v" in told
+    assert ("the last run ended while it decoded one of these videos: v" in told) == at_work
     monkeypatch.setenv("DVC_ROOT", str(project.folder / "never killed"))
     for name in NAMES:
         project.fused(name, out="whole")

@@ -36,7 +36,7 @@ def page(sheet: Sheet, tmp_path: Path) -> Iterator[Any]:
     troubles: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        opened = browser.new_context(viewport={"width": 1000, "height": 900}).new_page()
+        opened = browser.new_page(viewport={"width": 1000, "height": 900})
         opened.on("request", lambda request: troubles.append(request.url) if request.url.startswith(("http", "ws")) else None)
         opened.on("pageerror", lambda error: troubles.append(str(error)))
         opened.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
@@ -106,13 +106,7 @@ def test_a_judge_answers_by_keys_and_what_is_saved_is_read(page: Any, sheet: She
 def test_answers_are_there_when_the_page_is_opened_again_and_gone_for_another_judge(page: Any) -> None:
     begin(page)
     press(page, "1", "q", "ArrowRight", "2")
-    other = page.context.new_page()  # Chromium writes what a page keeps a moment later: it is there once another page sees it
-    for _ in range(50):
-        other.goto(page.url)
-        if other.is_visible("#main"):
-            break
-        page.wait_for_timeout(100)
-    other.close()
+    page.wait_for_timeout(3000)  # Chromium hands on what a page keeps a moment later, and on a busy machine a reload may be first
     page.reload()
     assert page.inner_text("#judge") == "Judge: Ada L." and page.inner_text("#told") == "1 of 4 answered"
     assert page.inner_text("#which").startswith("Video 2 of 4") and page.is_checked("[name=faithful][value=B]")
