@@ -1,7 +1,6 @@
 """The sheet in a real browser, from disk: a judge answers by keys and mouse, leaves, comes back, saves, goes on elsewhere."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,8 +40,6 @@ def page(sheet: Sheet, tmp_path: Path) -> Iterator[Any]:
             str(tmp_path / "profile"),
             executable_path=CHROMIUM,
             args=["--no-sandbox"],
-            # Importing OpenCV, as tests of decoding do, sets the path of libraries; with it Chromium keeps nothing for a page.
-            env={name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"},
             viewport={"width": 1000, "height": 900},
         )
         opened = browser.pages[0]
