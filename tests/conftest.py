@@ -15,8 +15,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     that module is there, then the other slow module, which shares this run, and then what is left.
     """
     slow = {"tests.test_pipeline": 0, "tests.test_pipeline_rows": 2}
-    # After tests.frames.test_decoding in one process, Chromium loses what a page keeps when it is opened again. Why is not known.
-    slow["tests.judging.test_page_in_browser"] = 0
     early = ("tests.base.", "tests.corpus.", "tests.encoders.", "tests.evaluation.", "tests.features.")
     items.sort(key=lambda item: slow.get(item.module.__name__, 1 if item.module.__name__.startswith(early) else 3))
 

@@ -1,6 +1,8 @@
 """Small videos for tests, written with PyAV: moving shapes over a texture, so that codecs use every kind of frame."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -38,6 +40,16 @@ def four_corners(number: int, width: int, height: int) -> NDArray[np.uint8]:
     return image
 
 
+@contextmanager
+def _as_scheduled() -> Iterator[None]:
+    """SVT-AV1 gives the thread that encodes a real-time priority, if it may, and every process started later inherits that."""
+    policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameter)
+
+
 def draw_video(
     path: Path,
     *,
@@ -62,7 +74,7 @@ def draw_video(
 
     Frame k is shown `durations[k % len(durations)]` times 1/`rate` s. Its sound is silent, or `samples`, 16,000 a second.
     """
-    with av.open(str(path), "w", format=format, options=container_options or {}) as container:
+    with _as_scheduled(), av.open(str(path), "w", format=format, options=container_options or {}) as container:
         container.metadata.update({"title": title} if title else {})
         stream = container.add_stream(codec, rate=rate, options=X264 | (options or {}) if codec == "libx264" else options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format

@@ -1,5 +1,6 @@
 """Sampling gives, bit by bit, what decoding the whole video gives."""
 
+import os
 from pathlib import Path
 
 import av
@@ -134,3 +135,9 @@ def test_odd_names_are_names(tmp_path: Path) -> None:
     path = draw_video(tmp_path / "drawn.mp4", frames=3)
     odd = path.rename(tmp_path / "http:?%20d&é.mp4")
     assert len(sample_video(odd, count=2, short_side=32).frames) == 2
+
+
+def test_drawing_a_video_leaves_the_priority_of_the_process_as_it_was(tmp_path: Path) -> None:
+    before = os.sched_getscheduler(0)
+    draw_video(tmp_path / "drawn.mkv", frames=3, codec="libsvtav1", options={"preset": "12"})
+    assert os.sched_getscheduler(0) == before
