@@ -19,8 +19,9 @@ import pytest
 from pipeline.base.chat_params import Chat
 from pipeline.corpus.chat import generate_summaries
 from pipeline.corpus.summaries import read_lines, read_summaries, write_lines
+from tests.corpus import chat_peer
+from tests.corpus.chat_peer import SECRET, completion
 
-SECRET = "sk-secret-0123456789"
 STEPS = {f"video{number:02d}": [f"cut vegetable {number}", "fry it"] for number in range(12)}
 
 
@@ -47,13 +48,7 @@ class Endpoint(BaseHTTPRequestHandler):
         finish, text = ("length" if step == "length" else "stop"), "" if step == "empty" else f"Summary: {question[-40:]}"
         if self.headers.get("Authorization") != f"Bearer {SECRET}":
             step = 401
-        content = json.dumps(
-            {
-                "id": "x", "object": "chat.completion", "created": 0, "model": body["model"],
-                "choices": [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}],
-                "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
-            }
-        ).encode()  # fmt: skip
+        content = completion(text, finish)
         status = step if isinstance(step, int) else 200
         with cls.lock:
             cls.running -= 1
@@ -78,11 +73,7 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def chat(base_url: str, **changes: object) -> Chat:
-    values: dict[str, object] = {
-        "base_url": base_url, "model": "toy", "prompt": "Shorten this: {steps}", "temperature": 0.0, "max_tokens": 50,
-        "concurrency": 3, "retries": 2, "timeout_seconds": 0.8, "price_in": 1.0, "price_out": 10.0, "max_cost": 1.0,
-    }  # fmt: skip
-    return Chat.model_validate(values | changes)
+    return chat_peer.chat(base_url, **{"concurrency": 3, "retries": 2, "timeout_seconds": 0.8} | changes)
 
 
 def generate(folder: Path, settings: Chat, steps: dict[str, list[str]] = STEPS) -> dict[str, str]:
